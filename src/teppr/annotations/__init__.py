@@ -1,0 +1,1 @@
+"""The annotation database's door: ingest, design rules, statistics, export."""

@@ -1,0 +1,106 @@
+"""What a network architecture is: how to build, train, predict and export; one file each.
+
+This module names torch only in annotations, so that listing architectures needs no training framework.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from teppr.plugins import Plugins
+from teppr.types import Detections
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One image with its truth, as the network is fed.
+
+    image: uint8 tensor [3, height, width], RGB, resized (`teppr.images.resize_to_fit`) and augmented
+    boxes_xyxy_px: float32 tensor [n, 4] in the pixels of `image`
+    label_ids: int64 tensor [n], from 0
+    masks: bool tensor [n, height, width], or None where the dataset has boxes only
+    image_id: the image's id in its dataset
+    """
+
+    image: torch.Tensor
+    boxes_xyxy_px: torch.Tensor
+    label_ids: torch.Tensor
+    masks: torch.Tensor | None
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """What a network is built from.
+
+    weights: "imagenet" (the backbone's), "scratch", or a checkpoint's path
+    with_masks: False where the dataset has boxes only: a network that can leaves its mask part out
+    """
+
+    label_count: int
+    image_size_px: int
+    backbone: str
+    weights: str
+    with_masks: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.registry.runtime`)."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    decode: str
+    files: tuple[Path, ...]
+
+
+class Architecture(ABC):
+    """A network architecture; stateless: the network is passed in and out."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    """What it can learn: "detect", "segment"; the dataset decides which."""
+    framework: ClassVar[str]
+    requirements: ClassVar[tuple[str, ...]]
+    """Packages as pip wants them."""
+    backbones: ClassVar[tuple[str, ...]]
+    """The first is the default."""
+    image_sizes_px: ClassVar[tuple[int, int]]
+    """Smallest and largest longer side that makes sense."""
+    stages: ClassVar[tuple[str, ...]]
+    """Names for the layers that a training stage may train: "heads", "all"."""
+
+    @abstractmethod
+    def build(self, options: BuildOptions) -> torch.nn.Module:
+        """A network ready to train; the random state is the caller's."""
+
+    @abstractmethod
+    def trainable(self, network: torch.nn.Module, layers: str) -> list[torch.nn.Parameter]:
+        """Set what is trained in a stage, freeze the rest, return the parameters to optimise."""
+
+    @abstractmethod
+    def losses(self, network: torch.nn.Module, samples: Sequence[Sample]) -> Mapping[str, torch.Tensor]:
+        """The named losses of a batch (their sum is what is minimised); network in training mode."""
+
+    @abstractmethod
+    def predict(
+        self, network: torch.nn.Module, images: Sequence[torch.Tensor], sizes_wh: Sequence[tuple[int, int]]
+    ) -> list[Detections]:
+        """Detections of uint8 images [3, h, w] as the network is fed, in the pixels of the originals `sizes_wh`;
+        all that score at least 0.05, at most 100 an image.
+        """
+
+    @abstractmethod
+    def export(self, network: torch.nn.Module, folder: Path, image_size_px: int) -> Exported:
+        """Write ONNX into `folder`; the graph takes one image [3, h, w] float32 in 0..1 of any size."""
+
+
+ARCHITECTURES: Plugins[Architecture] = Plugins("teppr.architectures", Architecture, "architecture")  # type: ignore[type-abstract]

@@ -1,0 +1,121 @@
+"""The command `teppr`: what there is, and the one place where errors become sentences and exit codes.
+
+Exit codes: 0 fine, 1 findings or criteria not met, 2 wrong input, 3 something needed is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from teppr import __version__
+from teppr.cli.session import Session, print_json
+from teppr.errors import TepprError
+
+
+class Entry(NamedTuple):
+    """Where a command lives; imported only when it is asked for."""
+
+    module: str
+    attribute: str
+    panel: str
+    help: str
+
+
+ANNOTATIONS, WORKFLOW, SERVICE, SETUP = "Annotations and datasets", "Workflow", "Service", "Set-up"
+COMMANDS: dict[str, Entry] = {
+    "sample": Entry("sample", "app", SETUP, "Make sample data: generated street scenes with annotation files."),
+    "demo": Entry("demo", "demo", SETUP, "Run the whole line once, from annotation files to a prediction."),
+    "doctor": Entry("doctor", "doctor", SETUP, "Say what is installed, what is missing, and which settings hold."),
+    "annotations": Entry("annotations", "app", ANNOTATIONS, "Ingest, check, count, export and convert annotations."),
+    "dataset": Entry("dataset", "app", ANNOTATIONS, "Create, show and verify dataset versions."),
+    "train": Entry("train", "train", WORKFLOW, "Train a network as an experiment file says."),
+    "evaluate": Entry("evaluate", "evaluate", WORKFLOW, "Measure a run or a model, or any COCO results."),
+    "predict": Entry("predict", "predict", WORKFLOW, "Find objects in images with a run or a published model."),
+    "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
+    "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
+    "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
+    "model": Entry("model", "app", WORKFLOW, "List, show and verify published models."),
+    "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP."),
+}
+
+
+EPILOG = """\b
+Exit codes:
+  0 fine   1 findings or criteria not met   2 wrong input   3 something needed is missing
+
+\b
+Examples:
+  teppr demo                                        the whole line in about five minutes
+  teppr annotations ingest FILE.json --problem ods  check annotation files, keep what is right
+  teppr COMMAND --help                              more about one command
+"""
+
+
+def teppr(
+    ctx: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="Folder of everything that teppr keeps.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file; default: teppr.toml here.")] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """From annotators' files to a prediction service and back."""
+    if version:
+        typer.echo(f"teppr {__version__}")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+        raise typer.Exit
+    ctx.obj = Session(home=home, config=config)
+
+
+def build(asked: str | None) -> typer.Typer:
+    """The command line with the command `asked` imported and signposts for the others, so that help is quick."""
+    app = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "terminal_width": 110},
+    )
+    app.callback(invoke_without_command=True, epilog=EPILOG)(teppr)
+    for name, entry in COMMANDS.items():
+        command = _signpost if name != asked else getattr(import_module(f"teppr.cli.{entry.module}"), entry.attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, help=entry.help, rich_help_panel=entry.panel)
+        else:
+            app.command(name, help=entry.help if command is _signpost else None, rich_help_panel=entry.panel)(command)
+    return app
+
+
+def _signpost() -> None:
+    """Stand for a command in the overview."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run with these arguments; returns the exit code, and prints what went wrong as a sentence."""
+    asked = next((word for word in arguments if word in COMMANDS), None)
+    try:
+        build(asked)(arguments, prog_name="teppr")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except BrokenPipeError:
+        # Whoever read the output has had enough (as in `teppr ... | head`): nothing is wrong.
+        sys.stderr.close()
+    except TepprError as error:
+        _say(error, as_json="--json" in arguments)
+        return error.exit_code
+    return 0
+
+
+def _say(error: TepprError, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"error": type(error).__name__, "detail": str(error), "exit_code": error.exit_code})
+    typer.echo(f"error: {error}", err=True)

@@ -1,0 +1,112 @@
+"""What every command is handed: the settings, and one way to print for people or for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from teppr.settings import Settings
+
+Item = TypeVar("Item")
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
+"""The option that every command has."""
+
+
+class Session:
+    """One call of `teppr`: settings are read when first needed."""
+
+    def __init__(self, *, home: Path | None = None, config: Path | None = None) -> None:
+        self._home = home
+        self._config = config
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The effective settings; raises BadSettings."""
+        from teppr.settings import load
+
+        return load(file=self._config, home=self._home)
+
+    @cached_property
+    def console(self) -> Console:
+        """Where tables for people go: standard output."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=False)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people; columns of numbers are set right."""
+    from rich.table import Table
+
+    cells = [["" if cell is None else cell for cell in row] for row in rows]
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, column in enumerate(columns):
+        numeric = bool(cells) and all(isinstance(row[i], int | float) for row in cells)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row))
+    console.print(table)
+
+
+def note(sentence: str) -> None:
+    """A remark for people, on standard error so that it never mixes with results."""
+    typer.echo(sentence, err=True)
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Progress]:
+    """A progress bar on standard error, shown where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[news]}"),
+    )
+    console = Console(stderr=True)
+    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total, news="")
+
+        class _Bar(Progress):
+            def advance(self, steps: int = 1, *, news: str | None = None) -> None:
+                bar.advance(task, steps)
+                if news is not None:
+                    bar.update(task, news=news)
+
+            def expect(self, total: int) -> None:
+                bar.update(task, total=total)
+
+        yield _Bar()
+
+
+class Progress:
+    """Something that is told how far the work has come; this one keeps quiet."""
+
+    def advance(self, steps: int = 1, *, news: str | None = None) -> None:
+        """So many more are done; `news` is a short remark to show ("loss 0.41")."""
+
+    def expect(self, total: int) -> None:
+        """So many there will be."""

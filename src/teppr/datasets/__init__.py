@@ -1,0 +1,1 @@
+"""Datasets: filtered, split, immutable snapshots of the annotation database."""

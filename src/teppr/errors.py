@@ -1,0 +1,114 @@
+"""Every error that teppr raises on purpose, in one tree.
+
+    TepprError
+    |-- BadInput            what the user gave is wrong: mend it and try again     (exit code 2)
+    |   |-- BadFile         a file cannot be read as what it should be
+    |   |   `-- BadImage    ... as an image
+    |   |-- BadSettings     a setting is unknown or has a wrong value
+    |   |-- BadExperiment   an experiment file is wrong; says the line
+    |   `-- UnknownName     there is no such thing; lists those there are
+    |-- Refused             the request is understood, and a rule says no           (exit code 1)
+    |   |-- SplitRefused    no split has every label in every part
+    |   |-- CriteriaNotMet  a release does not reach its acceptance criteria
+    |   `-- AlreadyThere    what would be written exists, and may never change
+    |-- Missing             something needed is not there or not up                 (exit code 3)
+    |   `-- MissingExtra    an optional part of teppr is not installed
+    `-- Corrupt             what was kept is not what was written                   (exit code 2)
+
+A message says the rule, then the values, then where, then what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar, Self
+
+
+class TepprError(Exception):
+    """Anything that teppr raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class BadInput(TepprError):
+    """What the user gave is wrong."""
+
+
+class BadFile(BadInput):
+    """A file cannot be read as what it should be."""
+
+
+class BadImage(BadFile):
+    """A file cannot be used as an image.
+
+    `reason` is one word for machines: "empty", "not-an-image", "lfs-pointer", "truncated", "bomb", "too-large",
+    "unsupported", "missing".
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BadSettings(BadInput):
+    """A setting is unknown or has a wrong value."""
+
+
+class BadExperiment(BadInput):
+    """An experiment file is wrong; the message says file, line and key."""
+
+
+class UnknownName(BadInput):
+    """There is no such thing; the message lists those there are."""
+
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> Self:
+        """Build the message: what was asked for, the nearest names, and all known ones."""
+        choices = sorted(known)
+        near = get_close_matches(name, choices, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return cls(f"there is no {kind} {name!r}{hint}; known: {', '.join(choices) or 'none yet'}")
+
+
+class Refused(TepprError):
+    """The request is understood, and a rule says no."""
+
+    exit_code = 1
+
+
+class SplitRefused(Refused):
+    """No assignment has every label in every split; `conflicts` says why, a row a label.
+
+    Each row is `{"label", "groups", "splits", "remedies"}`: the label, the groups that carry it, the splits asked
+    for, and what would make the split possible.
+    """
+
+    def __init__(self, message: str, *, conflicts: list[dict[str, object]]) -> None:
+        super().__init__(message)
+        self.conflicts = conflicts
+
+
+class CriteriaNotMet(Refused):
+    """A release does not reach its acceptance criteria."""
+
+
+class AlreadyThere(Refused):
+    """What would be written exists already, and may never change."""
+
+
+class Missing(TepprError):
+    """Something needed is not there or not up."""
+
+    exit_code = 3
+
+
+class MissingExtra(Missing):
+    """An optional part of teppr is not installed; the message is the command that installs it."""
+
+    def __init__(self, what_for: str, extra: str) -> None:
+        super().__init__(f"{what_for} needs the extra {extra!r}: pip install 'teppr[{extra}]'")
+
+
+class Corrupt(TepprError):
+    """What was kept is not what was written: a checksum or a schema does not fit."""

@@ -1,0 +1,95 @@
+"""Files that are whole or absent: written under another name and renamed; hashed in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import orjson
+
+from teppr.errors import AlreadyThere, BadFile
+
+HALF_WRITTEN = ".half-written-"
+"""Begins the name of everything that is still being written: never read, and swept by the next start."""
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes; raises BadFile where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; it takes its name when the block ends well, on disk, and is absent when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.parent / f"{HALF_WRITTEN}{uuid4().hex}-{path.name}"
+    try:
+        with half.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill; it takes its name when the block ends well. Raises AlreadyThere where the name is taken."""
+    if path.exists():
+        raise AlreadyThere(f"{path} exists already and may not be changed")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.parent / f"{HALF_WRITTEN}{uuid4().hex}-{path.name}"
+    half.mkdir()
+    try:
+        yield half
+        for file in half.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        half.rename(path)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Readable JSON with sorted keys, whole or absent: the same value gives the same bytes."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+    with whole_file(path) as file:
+        file.write(orjson.dumps(value, option=options))
+
+
+def read_json(path: Path) -> object:
+    """A JSON document of ours; raises BadFile naming the file."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise BadFile(f"cannot read {path} as JSON: {error}") from error
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove what a killed process left half-written directly below `folder`; returns what was removed.
+
+    Only for the one process that starts the work in that folder: another's half-written file would be swept too.
+    """
+    found = sorted(folder.glob(f"{HALF_WRITTEN}*")) if folder.is_dir() else []
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return found

@@ -1,0 +1,210 @@
+"""Images from files that may be anything: opened within limits, decoded whole, or refused with a reason.
+
+The one door for pixels: design-rule checks, training, prediction and the service all come through here, so that a
+file is the same image, or the same refusal, everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from teppr.errors import BadImage
+
+Pixels = npt.NDArray[np.uint8]
+
+DEFAULT_MAX_PIXELS = 64_000_000
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+ORIENTATION_TAG = 0x0112
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo", ".apng"}
+)
+"""Endings of the files that a folder is searched for; whatever their content is."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "MPO")
+"""Formats that are decoded; others (icons, vector files, game textures) are refused by name."""
+
+_DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    NotImplementedError,
+    OverflowError,
+    AttributeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's decoders raise on broken files, by trial on files made to break them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFacts:
+    """What is known of an image once it has been decoded whole.
+
+    size_wh: stored pixels, EXIF orientation not applied
+    orientation: EXIF orientation 1..8; 1 = as stored
+    frames: more than 1 for animations and multi-page files, of which the first is used
+    """
+
+    size_wh: tuple[int, int]
+    format: str
+    mode: str
+    orientation: int
+    frames: int
+
+
+def decode(data: bytes, *, name: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Pixels, ImageFacts]:
+    """Pixels [height, width, 3] in RGB of the first frame, as stored, and the facts.
+
+    Sixteen-bit greys are scaled to eight by their range, transparency is laid on white, CMYK becomes RGB.
+    Raises BadImage (see its `reason`) before any pixel is decoded where the declared size exceeds `max_pixels`.
+    """
+    image = _open(data, name=name, max_pixels=max_pixels)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata; pixels are what counts here
+            image.load()
+            facts = ImageFacts(
+                size_wh=image.size,
+                format=image.format or "",
+                mode=image.mode,
+                orientation=_orientation(image),
+                frames=getattr(image, "n_frames", 1),
+            )
+            return _rgb(image), facts
+    except _DECODING_ERRORS as error:
+        raise BadImage(f"{name} does not decode whole: {_say(error)}", reason="truncated") from error
+    finally:
+        image.close()
+
+
+def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Pixels, ImageFacts]:
+    """The same for a file; a missing or unreadable one raises BadImage with reason "missing"."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadImage(f"cannot read {path}: {error.strerror or error}", reason="missing") from error
+    return decode(data, name=str(path), max_pixels=max_pixels)
+
+
+def find(folder: Path) -> list[Path]:
+    """All files below `folder` that are named like images, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def size_to_fit(size_wh: tuple[int, int], longer_side_px: int) -> tuple[int, int]:
+    """Width and height with the ratio kept and the longer side as asked; never below 1 pixel."""
+    factor = longer_side_px / max(size_wh)
+    return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
+
+
+def resize_to_fit(pixels: Pixels, longer_side_px: int) -> Pixels:
+    """The image at `size_to_fit`: what training and prediction both feed the network, to the bit."""
+    height, width = pixels.shape[:2]
+    new_wh = size_to_fit((width, height), longer_side_px)
+    if new_wh == (width, height):
+        return pixels
+    shrinks = new_wh[0] * new_wh[1] < width * height
+    resized = cv2.resize(pixels, new_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """RGB pixels as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def encode_jpeg(pixels: Pixels, quality: int = 88) -> bytes:
+    """RGB pixels as the bytes of a JPEG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def _open(data: bytes, *, name: str, max_pixels: int) -> Image.Image:
+    if not data:
+        raise BadImage(f"{name} is empty (0 bytes)", reason="empty")
+    if data.startswith(LFS_POINTER):
+        raise BadImage(
+            f"{name} is a Git-LFS pointer, not the image itself; fetch it with: git lfs pull",
+            reason="lfs-pointer",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the limit below is ours and stricter
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise BadImage(_not_an_image(data, name), reason="not-an-image") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"{name} declares too many pixels: {_say(error)}", reason="bomb") from error
+    except _DECODING_ERRORS as error:
+        raise BadImage(f"{name} has a broken header: {_say(error)}", reason="truncated") from error
+    width, height = image.size
+    if width * height > max_pixels or width < 1 or height < 1:
+        image.close()
+        raise BadImage(
+            f"{name} declares {width} x {height} = {width * height / 1e6:.1f} megapixels; the limit is "
+            f"{max_pixels / 1e6:.1f} (setting max_image_megapixels)",
+            reason="bomb",
+        )
+    return image
+
+
+def _not_an_image(data: bytes, name: str) -> str:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            kind = Image.open(io.BytesIO(data)).format
+    except (*_DECODING_ERRORS, UnidentifiedImageError):
+        kind = None
+    if kind:
+        return f"{name} is a {kind} file, which is not supported; supported: {', '.join(FORMATS)}"
+    begins = data[:12]
+    looks_like = "text" if begins.isascii() and begins.decode("ascii").isprintable() else "unknown binary data"
+    return f"{name} is not an image: it begins with {begins!r} ({looks_like})"
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        value = image.getexif().get(ORIENTATION_TAG, 1)
+    except _DECODING_ERRORS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    if image.mode.startswith(("I", "F")):
+        return _eight_bit_grey(np.asarray(image, dtype=np.float64))
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        with_alpha = image.convert("RGBA")
+        background = Image.new("RGBA", image.size, "white")
+        return np.asarray(Image.alpha_composite(background, with_alpha).convert("RGB"))
+    return np.asarray(image.convert("RGB"))
+
+
+def _eight_bit_grey(values: npt.NDArray[np.float64]) -> Pixels:
+    # Medical and depth images use any part of sixteen bits: scale by the range that is there.
+    values = np.nan_to_num(values)
+    low, high = float(values.min()), float(values.max())
+    scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
+    return np.repeat(scaled.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _say(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Figures of merit: detection, by COCO's rules."""

@@ -1,0 +1,1 @@
+"""Published models: bundles, releases, acceptance."""

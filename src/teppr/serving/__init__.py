@@ -1,0 +1,1 @@
+"""The prediction service; never imports a training framework."""

@@ -1,0 +1,109 @@
+"""Everything that can be set, in one place: the environment `TEPPR_*` over `teppr.toml` over the defaults.
+
+Read once at the start, frozen, passed down. An unknown key is an error that lists the known ones.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from teppr.errors import BadSettings
+
+PREFIX = "TEPPR_"
+FILE_NAME = "teppr.toml"
+NOT_SETTINGS = frozenset({"TEPPR_TEST_DATA"})
+"""Variables of the same prefix that are for the tests of teppr, not for teppr."""
+
+Megapixels = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel):
+    """The effective settings; the text of each field is its documentation (`docs/settings.md`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(Path("teppr-home"), description="Folder of everything that teppr keeps.")
+    store: str = Field("", description="Annotation database as URL; empty = sqlite:///<home>/store.db.")
+    host: str = Field("127.0.0.1", description="Address that the prediction service listens on.")
+    port: int = Field(4040, ge=0, le=65535, description="Port of the prediction service; 0 = any free one.")
+    workers: int = Field(0, ge=0, description="Processes for checking images; 0 = as many as cores.")
+    max_upload_mib: float = Field(32.0, gt=0, description="Largest upload that the service reads, in MiB.")
+    max_image_megapixels: Megapixels = Field(
+        64.0, description="Largest image that is decoded; beyond it a file counts as a decompression bomb."
+    )
+    clip_tolerance_px: float = Field(
+        2.0,
+        ge=0,
+        description="How far a shape may reach beyond its image and is clipped rather than rejected.",
+    )
+    device: str = Field("auto", description="Where to train: auto, cpu, cuda or cuda:N.")
+    threads: int = Field(0, ge=0, description="Threads of one training or prediction process; 0 = as many as cores.")
+
+    @property
+    def store_url(self) -> str:
+        """The annotation database's URL, the default filled in."""
+        return self.store or f"sqlite:///{self.home / 'store.db'}"
+
+    @property
+    def max_image_pixels(self) -> int:
+        """The pixel limit as a number of pixels."""
+        return int(self.max_image_megapixels * 1_000_000)
+
+    @property
+    def worker_count(self) -> int:
+        """The processes for checking images, the default filled in."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def thread_count(self) -> int:
+        """The threads of one process, the default filled in."""
+        return self.threads or os.cpu_count() or 1
+
+
+def load(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings.
+
+    environment: where `TEPPR_*` are looked up; the process's own by default
+    file: the TOML file; `teppr.toml` of the working folder by default, where there is one
+    overrides: what the command line gave; None means not given
+    Raises BadSettings naming the key, where it stands and the known ones.
+    """
+    variables = os.environ if environment is None else environment
+    path = file or Path(FILE_NAME)
+    from_file = _from_file(path, must_exist=file is not None)
+    from_environment = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in variables.items()
+        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+    }
+    given = {name: value for name, value in overrides.items() if value is not None}
+    origin = dict.fromkeys(from_file, str(path)) | {
+        name: f"environment variable {PREFIX}{name.upper()}" for name in from_environment
+    }
+    try:
+        return Settings.model_validate({**from_file, **from_environment, **given})
+    except ValidationError as error:
+        raise BadSettings("\n".join(_explain(dict(item), origin) for item in error.errors())) from None
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    if not path.exists() and not must_exist:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadSettings(f"cannot read the settings file {path}: {error}") from error
+
+
+def _explain(item: dict[str, Any], origin: Mapping[str, str]) -> str:
+    key = ".".join(map(str, item["loc"]))
+    where = origin.get(str(item["loc"][0]), "command line")
+    if item["type"] == "extra_forbidden":
+        return f"unknown setting {key!r} - in {where}; known: {', '.join(sorted(Settings.model_fields))}"
+    return f"setting {key}: {item['msg']}, got {item['input']!r} - in {where}"

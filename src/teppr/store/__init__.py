@@ -1,0 +1,1 @@
+"""The annotation database: one contract, a file for each back end, chosen by URL."""

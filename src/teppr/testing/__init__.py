@@ -1,0 +1,1 @@
+"""Contract tests and factories that authors of plug-ins inherit too."""

@@ -1,0 +1,1 @@
+"""Train, Evaluate, Predict, Publish, report: one experiment file drives them all."""
