@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
+from teppr.progress import Progress
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -100,13 +102,3 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
                 bar.update(task, total=total)
 
         yield _Bar()
-
-
-class Progress:
-    """Something that is told how far the work has come; this one keeps quiet."""
-
-    def advance(self, steps: int = 1, *, news: str | None = None) -> None:
-        """So many more are done; `news` is a short remark to show ("loss 0.41")."""
-
-    def expect(self, total: int) -> None:
-        """So many there will be."""
