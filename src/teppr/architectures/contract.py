@@ -12,28 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from teppr.plugins import Plugins
+from teppr.samples import Sample as Sample
 from teppr.types import Detections
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One image with its truth, as the network is fed.
-
-    image: uint8 tensor [3, height, width], RGB, resized (`teppr.images.resize_to_fit`) and augmented
-    boxes_xyxy_px: float32 tensor [n, 4] in the pixels of `image`
-    label_ids: int64 tensor [n], from 0
-    masks: bool tensor [n, height, width], or None where the dataset has boxes only
-    image_id: the image's id in its dataset
-    """
-
-    image: torch.Tensor
-    boxes_xyxy_px: torch.Tensor
-    label_ids: torch.Tensor
-    masks: torch.Tensor | None
-    image_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
