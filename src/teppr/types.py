@@ -28,6 +28,11 @@ Ring: TypeAlias = tuple[Point, ...]
 
 RELEASE_KEY = re.compile(r"[A-Za-z0-9_]+-[A-Za-z0-9_]+-[A-Za-z0-9_][A-Za-z0-9_.-]*")
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""What a mapping is that nobody gave: empty, and nobody can fill it."""
+
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 def _finite(shape: str, **values_px: object) -> None:
@@ -169,7 +174,7 @@ class Region:
     index: int
     where: str
     label_attribute: str | None = None
-    attributes: Mapping[str, Any] = NOTHING
+    attributes: Mapping[str, Any] = field(default_factory=_nothing)
     is_crowd: bool = False
     source_id: int | None = None
     box_xywh_px: tuple[float, float, float, float] | None = None
@@ -191,7 +196,7 @@ class Unread:
     rule: str
     message: str
     where: str
-    values: Mapping[str, Any] = NOTHING
+    values: Mapping[str, Any] = field(default_factory=_nothing)
     index: int | None = None
     shape_kind: str | None = None
 
@@ -213,7 +218,7 @@ class ImageRecord:
     regions: tuple[Region | Unread, ...]
     size_bytes: int | None = None
     size_wh: tuple[int, int] | None = None
-    attributes: Mapping[str, Any] = NOTHING
+    attributes: Mapping[str, Any] = field(default_factory=_nothing)
     source_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -273,7 +278,7 @@ class Finding:
     image: str | None = None
     region_index: int | None = None
     where: str = ""
-    values: Mapping[str, Any] = NOTHING
+    values: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,12 +364,12 @@ class ModelCard:
     color_order: str = "RGB"
     scale: float = 1 / 255
     score_threshold_0_1: float = 0.5
-    metrics: Mapping[str, Any] = NOTHING
-    source: Mapping[str, Any] = NOTHING
+    metrics: Mapping[str, Any] = field(default_factory=_nothing)
+    source: Mapping[str, Any] = field(default_factory=_nothing)
     creator: str = ""
     created: datetime | None = None
     licence: str = ""
-    frameworks: Mapping[str, str] = NOTHING
+    frameworks: Mapping[str, str] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         if not self.labels:
