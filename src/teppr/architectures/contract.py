@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from teppr.plugins import Plugins
-from teppr.samples import Sample as Sample
+from teppr.samples import Sample
 from teppr.types import Detections
 
 if TYPE_CHECKING:
     import torch
+
+__all__ = ["ARCHITECTURES", "Architecture", "BuildOptions", "Exported", "Sample"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
