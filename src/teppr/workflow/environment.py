@@ -1,0 +1,59 @@
+"""Where a run happened: versions, code and hardware, written down so that it can be repeated."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from teppr import __version__
+
+PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "pycocotools", "torch", "torchvision")
+"""What decides about the numbers that come out."""
+
+
+def describe_environment() -> dict[str, object]:
+    """Versions, the working folder's git commit, and the hardware."""
+    return {
+        "teppr": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "git": _git(Path.cwd()),
+        "command": sys.argv,
+        "cpu": platform.processor() or platform.machine(),
+        "cpu_cores": psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, object] | None:
+    commit = _ask_git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "changed": bool(_ask_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _ask_git(folder: Path, *arguments: str) -> str | None:
+    try:
+        asked = subprocess.run(  # noqa: S603 - fixed words only
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout.strip()

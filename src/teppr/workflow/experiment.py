@@ -1,0 +1,242 @@
+"""The experiment file: one YAML document that says all about a run, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from teppr.architectures.contract import ARCHITECTURES
+from teppr.errors import BadExperiment, BadInput
+from teppr.types import Release
+from teppr.workflow.augment import AUGMENTATIONS
+from teppr.workflow.document import Document
+
+CRITERION = re.compile(r"(>=|<=|>|<)\s*-?\d+(\.\d+)?([eE][+-]?\d+)?")
+METRIC = re.compile(r"val/((box|mask)/)?(map|map_50|map_75|mar_100)|loss")
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Part(BaseModel):
+    """A section of the file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+
+class Stage(Part):
+    """Some epochs in which the same layers are trained; the learning rate rises and falls once within it."""
+
+    epochs: int = Field(gt=0, description="Times that every training image is seen.")
+    layers: str = Field("all", description='What is trained: "heads" leaves the backbone as it is, or "all".')
+    learning_rate: float = Field(gt=0, description="The highest learning rate of the stage.")
+
+
+class EarlyStop(Part):
+    """When to stop before the last epoch, and by which metric the best weights are chosen.
+
+    "val/map_50" is the boxes'; "val/mask/map_50" is the masks'.
+    """
+
+    metric: str = Field("val/map_50", description='What must get better: "val/map_50", "val/mask/map" or "loss".')
+    patience_epochs: int = Field(5, gt=0, description="Epochs without a better value after which training stops.")
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str) -> str:
+        if not METRIC.fullmatch(metric):
+            raise ValueError('a metric is "loss" or "val/[box/|mask/]" and map, map_50, map_75 or mar_100')
+        return metric
+
+
+class Train(Part):
+    """How the network learns."""
+
+    weights: str = Field(
+        "imagenet",
+        alias="from",
+        description="Weights to start from: imagenet, scratch, a run id, a release key, a checkpoint or weights file.",
+    )
+    backbone: str | None = Field(None, description="The network's feature extractor; default: the architecture's.")
+    image_size_px: int = Field(320, ge=64, le=4096, description="Images are resized to this longer side.")
+    batch_size: int = Field(4, gt=0, description="Images per step.")
+    stages: tuple[Stage, ...] = Field(
+        (Stage(epochs=12, layers="all", learning_rate=1e-3),), min_length=1, description="What is trained, in order."
+    )
+    augment: tuple[str, ...] = Field(
+        ("flip_horizontal", "color_jitter"), description="Random changes to training images, applied in order."
+    )
+    weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay.")
+    early_stop: EarlyStop | None = Field(None, description="When to stop before the last epoch; default: never.")
+    validate_images: int = Field(100, ge=0, description="Images of val measured after each epoch; 0 = all.")
+    validate_every_epochs: int = Field(1, gt=0, description="Epochs between two measurements.")
+    checkpoint_every_steps: int = Field(200, gt=0, description="Steps between two checkpoints within an epoch.")
+    time_limit_minutes: float | None = Field(None, gt=0, description="Training stops well-ordered after this time.")
+    seed: int = Field(7, ge=0, description="Where all randomness comes from.")
+
+    @field_validator("augment")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in AUGMENTATIONS]:
+            raise ValueError(f"unknown augmentation {unknown[0]!r}; known: {', '.join(sorted(AUGMENTATIONS))}")
+        return names
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all stages together."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @property
+    def best_by(self) -> str:
+        """The metric by which the best weights are chosen."""
+        return self.early_stop.metric if self.early_stop else "val/map_50"
+
+
+class Evaluate(Part):
+    """What is measured."""
+
+    on: tuple[str, ...] = Field(
+        ("val", "test"), min_length=1, description="Splits; those the dataset lacks are skipped."
+    )
+    iou: tuple[Share, ...] = Field((0.5, 0.75), description="Overlaps for which figures are given beside COCO's.")
+    score_threshold: Score = Field(0.05, description="Detections below this score are not counted.")
+
+
+SaveFormat = Literal["overlay", "via", "coco"]
+ReportFormat = Literal["html", "csv", "json"]
+
+
+class Predict(Part):
+    """On what to try the trained network."""
+
+    input: Path = Field(description="An image, a folder of images or a list of paths.")
+    score_threshold: Score = Field(0.5, description="Detections below this score are left out.")
+    save: tuple[SaveFormat, ...] = Field(get_args(SaveFormat), description="What is written.")
+
+
+class Publish(Part):
+    """Under which key to release the model, and what it must reach."""
+
+    key: str = Field(description="<org>-<problem>-<release>.")
+    accept: Mapping[str, str] = Field(
+        default_factory=dict, description='Criteria that must hold, such as {test/map_50: ">= 0.60"}.'
+    )
+    licence: str = Field("", description="The licence of the weights.")
+
+    @field_validator("key")
+    @classmethod
+    def _key(cls, key: str) -> str:
+        try:
+            return Release.parse(key).key
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+
+    @field_validator("accept")
+    @classmethod
+    def _criteria(cls, accept: Mapping[str, str]) -> Mapping[str, str]:
+        for name, criterion in accept.items():
+            if not CRITERION.fullmatch(criterion):
+                raise ValueError(f'a criterion is like ">= 0.60" or "<= 120", got {criterion!r} for {name}')
+        return accept
+
+
+class Report(Part):
+    """In which forms the results are written."""
+
+    formats: tuple[ReportFormat, ...] = Field(get_args(ReportFormat), description="What is written.")
+
+
+class Experiment(Part):
+    """All that a run is made from; the text of each field is its documentation."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Begins the ids of its runs.")
+    creator: str = Field("", description="Who answers for it.")
+    dataset: str = Field(min_length=1, description="name@version, name (the newest), or a snapshot folder.")
+    architecture: str = Field("mask_rcnn", description="The network's architecture.")
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+    predict: Predict | None = None
+    publish: Publish | None = None
+    report: Report = Report()
+
+    @field_validator("architecture")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in ARCHITECTURES.names():
+            raise ValueError(f"there is no architecture {name!r}; known: {', '.join(ARCHITECTURES.names())}")
+        return name
+
+    def to_yaml(self) -> str:
+        """The effective experiment, defaults filled in, as a file that reads back to the same."""
+        value = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return yaml.safe_dump(value, sort_keys=False, width=110, allow_unicode=True)
+
+    def training_fingerprint(self) -> str:
+        """The same for experiments whose training is the same, whatever else they ask for."""
+        what = self.model_dump(mode="json", include={"name", "dataset", "architecture", "train"})
+        return hashlib.sha256(orjson.dumps(what, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment in a file; raises BadExperiment with file, line, key and the known keys."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadExperiment(f"cannot read the experiment file {path}: {error}") from error
+    return parse_experiment(text, name=str(path))
+
+
+def parse_experiment(text: str, *, name: str) -> Experiment:
+    """The experiment in a text; `name` is what messages call it."""
+    document = Document.parse(text, name)
+    if not isinstance(document.value, dict):
+        raise BadExperiment(f"{name}: an experiment is a mapping with name, dataset, train ..., got {document.value!r}")
+    try:
+        return Experiment.model_validate(document.value)
+    except ValidationError as error:
+        lines = [_explain(document, item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()]
+        raise BadExperiment("\n".join(lines)) from None
+
+
+def _explain(document: Document, path: Sequence[str | int], kind: str, message: str, given: object) -> str:
+    where = f"{document.name}:{document.line_of(path)}: {_dotted(path)}"
+    if kind == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        near = get_close_matches(str(path[-1]), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{where}: unknown key{hint}; known: {', '.join(known)}"
+    if kind == "missing":
+        return f"{where}: is missing; it must be given"
+    if kind == "value_error":
+        return f"{where}: {message.removeprefix('Value error, ')}"
+    return f"{where}: {message[:1].lower()}{message[1:]}, got {given!r}"
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return text.removeprefix(".")
+
+
+def _known_keys(path: Sequence[str | int]) -> list[str]:
+    part: type[BaseModel] = Experiment
+    for step in path:
+        if isinstance(step, str):
+            part = _part_of(_fields(part)[step])
+    return list(_fields(part))
+
+
+def _fields(part: type[BaseModel]) -> dict[str, Any]:
+    return {field.alias or name: field.annotation for name, field in part.model_fields.items()}
+
+
+def _part_of(annotation: Any) -> type[BaseModel]:  # noqa: ANN401 - a type in any of typing's forms
+    inner = get_args(annotation)
+    return next((arg for arg in inner if isinstance(arg, type) and issubclass(arg, Part)), annotation)
