@@ -266,6 +266,7 @@ class Finding:
     values: the values that broke the rule
     where: path in the document ("regions[3].shape_attributes.cx")
     remedy: how to mend it, a sentence
+    shape: the region's shape as read, so that it can be shown; None where it is not about a readable region
     """
 
     rule: str

@@ -20,11 +20,14 @@ class StoredImage:
     """An accepted entry: one image as one annotation file sees it, with the accepted regions.
 
     path: the image file, absolute
-    sha256: of the image's bytes
-    size_wh: real stored pixels
+    sha256: of the image's bytes; empty where images were not opened
+    size_wh: real stored pixels; as declared where images were not opened
     orientation: EXIF orientation 1..8
     filename: as the annotation file names it
     file_sha256: identity of the annotation file
+    size_bytes: of the image file, where it was opened
+    regions_rejected: how many regions of the entry were read and rejected; an image without regions is background
+        only where this is 0
     """
 
     path: str
@@ -37,6 +40,8 @@ class StoredImage:
     annotator: str | None = None
     batch: str | None = None
     attributes: Mapping[str, object] | None = None
+    size_bytes: int | None = None
+    regions_rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +80,17 @@ class ImageQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingQuery:
-    """Which findings to list; None = no condition. `file` is a sha256 or the path as ingested."""
+    """Which findings to list; None = no condition. `file` is a sha256 or the path as ingested.
+
+    Only of files that are not superseded, unless `with_superseded` or asked for by `file`.
+    """
 
     problem: str | None = None
     annotator: str | None = None
     file: str | None = None
     rule: str | None = None
     severity: Severity | None = None
+    with_superseded: bool = False
 
 
 class FileWriter(ABC):
@@ -97,7 +106,10 @@ class FileWriter(ABC):
 
     @abstractmethod
     def finish(self, summary: FileSummary) -> None:
-        """Keep the accounting; must be the last call of the block, and must be called."""
+        """Keep the accounting; must be the last call of the block, and must be called.
+
+        Of a file that is not accepted only the findings are kept, whatever was added.
+        """
 
 
 class Store(AbstractContextManager["Store"], ABC):
@@ -105,13 +117,15 @@ class Store(AbstractContextManager["Store"], ABC):
 
     One object belongs to one thread; any number of processes may have their own on the same database. All reading
     methods stream. A release of a batch by an annotator that is newer than another of the same problem, batch, part
-    and annotator supersedes it when it is written, whatever the order in which they arrive.
+    and annotator supersedes it when it is written, whatever the order in which they arrive; of two with the same date
+    and file name, or of two files that stood at the same path, the one written later is the newer. Files that were
+    rejected supersede nothing.
     """
 
     @abstractmethod
-    def writing(self, file: AnnotationFile) -> AbstractContextManager[FileWriter]:
-        """Put a new file: all or nothing, also when the process is killed. Raises AlreadyThere for a known sha256
-        of the same problem.
+    def writing(self, file: AnnotationFile, *, replace: bool = False) -> AbstractContextManager[FileWriter]:
+        """Put a file: all or nothing, also when the process is killed. Raises AlreadyThere for a known sha256 of the
+        same problem, on entering or on finishing, unless it may `replace` what is on record of it.
         """
 
     @abstractmethod
@@ -140,8 +154,9 @@ class Store(AbstractContextManager["Store"], ABC):
 
     @abstractmethod
     def region_counts(self, by: tuple[GroupKey, ...], problem: str | None = None) -> list[Mapping[str, object]]:
-        """Accepted regions of current files grouped: the keys asked for, and `images`, `regions`,
-        `largest_per_image`, `box_area_px`, `mask_area_px` (sums); unknown values come as None. Ordered by the keys.
+        """Accepted regions of current files grouped: the keys asked for, and `images` (entries that hold such a
+        region), `image_area_px` (of those), `regions`, `largest_per_image`, `box_area_px`, `mask_area_px` (sums);
+        unknown values come as None. `file` is the sha256, `released` a date. Ordered by the keys.
         """
 
     @abstractmethod
