@@ -280,6 +280,7 @@ class Finding:
     region_index: int | None = None
     where: str = ""
     values: Mapping[str, Any] = field(default_factory=_nothing)
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
