@@ -4,6 +4,204 @@
         dataset.json          name, version, problem, labels, filters, seed, counts, per-split tables, parent files
         images.parquet        one row an image
         annotations.parquet   one row a region
+        images/               the images themselves, where the dataset was packed
 
 The version is the first twelve digits of the content's hash: the same inputs give the same bytes.
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from teppr.datasets.document import DatasetDocument, in_order, read_document
+from teppr.datasets.tables import (
+    ANNOTATION_SCHEMA,
+    ANNOTATIONS,
+    IMAGE_SCHEMA,
+    IMAGES,
+    read_table,
+    shape_from_numbers,
+)
+from teppr.datasets.verify import differences
+from teppr.errors import BadFile, UnknownName
+from teppr.files import HALF_WRITTEN
+from teppr.progress import QUIET, Progress
+from teppr.types import Ints, LabelInfo, Shape
+
+DOCUMENT = "dataset.json"
+LATEST = "LATEST"
+"""File beside the versions of a dataset that names the one created last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SnapshotImage:
+    """One image of a dataset with its regions, in stored pixels.
+
+    path: where the image lies, absolute
+    boxes_xywh_px: float64 [n, 4]
+    areas_px: float64 [n]
+    label_ids: int64 [n], positions in the dataset's labels
+    is_crowd: bool [n]
+    """
+
+    image_id: int
+    path: Path
+    sha256: str
+    size_wh: tuple[int, int]
+    filename: str
+    shapes: tuple[Shape, ...]
+    boxes_xywh_px: npt.NDArray[np.float64]
+    areas_px: npt.NDArray[np.float64]
+    label_ids: Ints
+    is_crowd: npt.NDArray[np.bool_]
+
+
+class Snapshot:
+    """An immutable dataset version; tables are read when first needed.
+
+    labels: their ids are their positions, from 0
+    splits: in the order train, val, test, others
+    has_masks: False where every region is a rectangle
+    """
+
+    def __init__(self, path: Path, document: DatasetDocument) -> None:
+        self.path = path
+        self.document = document
+        self.name = document.name
+        self.version = document.version
+        self.problem = document.problem
+        self.labels = tuple(LabelInfo(name=label.name, color=label.color) for label in document.labels)
+        self.splits = in_order(document.splits)
+        self.has_masks = document.has_masks
+
+    def __repr__(self) -> str:
+        return f"<Snapshot {self.reference} in {self.path}>"
+
+    @property
+    def reference(self) -> str:
+        """What people call it: name@version."""
+        return f"{self.name}@{self.version}"
+
+    @classmethod
+    def open(cls, path: Path) -> Snapshot:
+        """The dataset version in a folder; raises BadFile where there is none, Corrupt where it was changed."""
+        if not (path / DOCUMENT).is_file():
+            raise BadFile(f"{path} is no dataset version: it has no {DOCUMENT}")
+        return cls(path.absolute(), read_document(path / DOCUMENT))
+
+    @cached_property
+    def images_table(self) -> pa.Table:
+        """`images.parquet` (see `teppr.datasets.tables`)."""
+        return read_table(self.path / IMAGES, IMAGE_SCHEMA)
+
+    @cached_property
+    def annotations_table(self) -> pa.Table:
+        """`annotations.parquet`, ordered by image."""
+        return read_table(self.path / ANNOTATIONS, ANNOTATION_SCHEMA)
+
+    def images(self, split: str) -> list[SnapshotImage]:
+        """The images of a split in the dataset's order; raises UnknownName."""
+        if split not in self.splits:
+            raise UnknownName.of(f"split of {self.reference}", split, self.splits)
+        rows = self.images_table.filter(pc.equal(self.images_table["split"], split)).to_pylist()
+        ids = np.array([row["image_id"] for row in rows], np.int64)
+        mine = self.annotations_table.filter(pc.is_in(self.annotations_table["image_id"], pa.array(ids)))
+        bounds = _bounds(mine, ids)
+        regions = _Regions(mine)
+        return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]
+
+    def verify(self, progress: Progress = QUIET) -> list[str]:
+        """Everything that is not as it was written, a sentence each: hashes again tables and images."""
+        return list(differences(self.path, self.document, progress))
+
+
+def find_snapshot(home: Path, reference: str) -> Snapshot:
+    """The dataset version of this reference: a name (the version created last), name@version, or a folder.
+
+    A version may be shortened where that is unambiguous. Raises UnknownName listing those there are.
+    """
+    if (Path(reference) / DOCUMENT).is_file():
+        return Snapshot.open(Path(reference))
+    folder = home / "datasets"
+    name, _, version = reference.partition("@")
+    if name not in dataset_names(home):
+        raise UnknownName.of("dataset", name, dataset_names(home))
+    versions = dataset_versions(home, name)
+    if not version:
+        version = _latest(folder / name, versions)
+    fitting = [known for known in versions if known.startswith(version)]
+    if len(fitting) != 1:
+        raise UnknownName.of("dataset version", reference, [f"{name}@{known}" for known in versions])
+    return Snapshot.open(folder / name / fitting[0])
+
+
+def dataset_names(home: Path) -> list[str]:
+    """Names of the datasets below a home, sorted."""
+    return sorted({path.parent.parent.name for path in _documents(home, "*")})
+
+
+def dataset_versions(home: Path, name: str) -> list[str]:
+    """Versions of a dataset, sorted."""
+    return sorted(path.parent.name for path in _documents(home, name))
+
+
+def _documents(home: Path, name: str) -> Iterator[Path]:
+    for path in (home / "datasets").glob(f"{name}/*/{DOCUMENT}"):
+        if not path.parent.name.startswith(HALF_WRITTEN):
+            yield path
+
+
+def _latest(folder: Path, versions: list[str]) -> str:
+    if len(versions) == 1:
+        return versions[0]
+    try:
+        return (folder / LATEST).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        names = ", ".join(f"{folder.name}@{version}" for version in versions)
+        raise UnknownName(
+            f"which version of {folder.name} was created last is not on record; name one: {names}"
+        ) from error
+
+
+def _bounds(annotations: pa.Table, image_ids: Ints) -> list[tuple[int, int]]:
+    """First and last row (exclusive) of each image in the table, which is ordered by image."""
+    column = annotations["image_id"].to_numpy()
+    starts = np.searchsorted(column, image_ids, side="left").tolist()
+    ends = np.searchsorted(column, image_ids, side="right").tolist()
+    return list(zip(starts, ends, strict=True))
+
+
+class _Regions:
+    """Columns of the annotations of some images, as arrays and lists."""
+
+    def __init__(self, table: pa.Table) -> None:
+        rows = zip(*(table[name].to_pylist() for name in ("shape", "numbers", "counts")), strict=True)
+        self.shapes = tuple(shape_from_numbers(*row) for row in rows)
+        boxes = table["box_xywh_px"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        self.boxes = boxes.astype(np.float64).reshape(-1, 4)
+        self.areas = table["area_px"].to_numpy().astype(np.float64)
+        self.label_ids = table["label_id"].to_numpy().astype(np.int64)
+        self.is_crowd = table["is_crowd"].to_numpy().astype(np.bool_)
+
+    def image(self, folder: Path, row: dict[str, Any], start: int, end: int) -> SnapshotImage:
+        return SnapshotImage(
+            image_id=row["image_id"],
+            path=folder / row["path"],
+            sha256=row["sha256"],
+            size_wh=(row["width"], row["height"]),
+            filename=row["filename"],
+            shapes=self.shapes[start:end],
+            boxes_xywh_px=self.boxes[start:end],
+            areas_px=self.areas[start:end],
+            label_ids=self.label_ids[start:end],
+            is_crowd=self.is_crowd[start:end],
+        )

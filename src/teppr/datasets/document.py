@@ -1,0 +1,141 @@
+"""What `dataset.json` holds: the summary of a dataset version, and where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from teppr.errors import Corrupt
+
+FIRST_SPLITS = ("train", "val", "test")
+VERSION_DIGITS = 12
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LabelEntry(_Part):
+    """A label; ids run from 0 without gaps."""
+
+    id: int
+    name: str
+    color: str
+
+
+class Count(_Part):
+    """How many images and regions."""
+
+    images: int
+    regions: int
+
+
+class SplitTable(_Part):
+    """What one split holds; `per_label` has every label of the dataset."""
+
+    images: int
+    regions: int
+    per_label: dict[str, Count]
+
+
+class Parent(_Part):
+    """An annotation file that the dataset was made from; None = unknown."""
+
+    sha256: str
+    name: str
+    format: str
+    annotator: str | None = None
+    batch: str | None = None
+    released: date | None = None
+
+
+class SplitRecord(_Part):
+    """How images came into their splits.
+
+    method: "ratios" (by the splitter), "files" (as annotation files say)
+    ratios: shares that sum to 1
+    files: {split: patterns of annotation files}
+    """
+
+    method: Literal["ratios", "files"]
+    ratios: dict[str, float] = {}
+    files: dict[str, list[str]] = {}
+    seed: int = 0
+    group_by: str | None = None
+    allow_missing: list[str] = []
+
+
+class TableEntry(_Part):
+    """One table: its rows, the hash of its file, and the hash of its content, which no library's version changes."""
+
+    rows: int
+    sha256: str
+    content_sha256: str
+
+
+class DatasetDocument(_Part):
+    """`dataset.json`.
+
+    filters: the conditions that images and regions had to meet, as given
+    packed: images lie in the folder itself; otherwise they are where the annotation database found them
+    has_masks: some region is more than a rectangle
+    """
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: str
+    problem: str
+    labels: list[LabelEntry]
+    images: int
+    regions: int
+    splits: dict[str, SplitTable]
+    split: SplitRecord
+    filters: dict[str, Any] = {}
+    parents: list[Parent] = []
+    packed: bool = False
+    has_masks: bool
+    tables: dict[str, TableEntry]
+
+
+def in_order(splits: Iterable[str]) -> tuple[str, ...]:
+    """Names of splits: train, val, test, then others by name."""
+    given = set(splits)
+    return (*(name for name in FIRST_SPLITS if name in given), *sorted(given.difference(FIRST_SPLITS)))
+
+
+def version_of(document: DatasetDocument) -> str:
+    """The version that the content makes: all of the document but the version itself and the files' hashes.
+
+    The hashes of the tables' content stand for the tables, so that another Parquet library gives the same version.
+    """
+    content = document.model_dump(mode="json", exclude={"version": True, "tables": {"__all__": {"sha256"}}})
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:VERSION_DIGITS]
+
+
+def document_bytes(document: DatasetDocument) -> bytes:
+    """The document as it is written: readable, keys sorted, the same for the same content."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(document.model_dump(mode="json"), option=options)
+
+
+def read_document(path: Path) -> DatasetDocument:
+    """`dataset.json`, checked against the version that it states; raises Corrupt."""
+    try:
+        document = DatasetDocument.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise Corrupt(f"cannot read {path}: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Corrupt(f"{path} is not what was written: {first['msg']} - at {where or 'its beginning'}") from error
+    if version_of(document) != document.version:
+        raise Corrupt(
+            f"{path} was changed: its content makes version {version_of(document)}, it states {document.version}"
+        )
+    return document

@@ -1,0 +1,200 @@
+"""Images and regions of a dataset as rows, and rows as Parquet tables.
+
+A shape is a kind and lists of numbers: a polygon's rings as x0, y0, x1, y1 ..., a rect's x, y, width, height, and so
+on; a mask also has its run-length code. Tables hold no time and no library's name beyond what Parquet itself writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from teppr.errors import Corrupt
+from teppr.files import whole_file
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Shape, Spot
+
+Numbers: TypeAlias = list[list[float]]
+
+IMAGES, ANNOTATIONS = "images.parquet", "annotations.parquet"
+HASHED_ROWS = 10_000
+"""Rows that are hashed at a time: part of what the hash means, so never to be changed."""
+
+IMAGE_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.int64()),
+        ("split", pa.string()),
+        ("path", pa.string()),
+        ("filename", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("annotators", pa.list_(pa.string())),
+        ("batches", pa.list_(pa.string())),
+    ]
+)
+ANNOTATION_SCHEMA = pa.schema(
+    [
+        ("annotation_id", pa.int64()),
+        ("image_id", pa.int64()),
+        ("label_id", pa.int32()),
+        ("label", pa.string()),
+        ("shape", pa.string()),
+        ("numbers", pa.list_(pa.list_(pa.float64()))),
+        ("counts", pa.string()),
+        ("box_xywh_px", pa.list_(pa.float64(), 4)),
+        ("area_px", pa.float64()),
+        ("is_crowd", pa.bool_()),
+        ("attributes", pa.string()),
+        ("annotator", pa.string()),
+        ("file_sha256", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionRow:
+    """One region of a dataset, with where it comes from."""
+
+    shape: Shape
+    label: str
+    box_xywh_px: tuple[float, float, float, float]
+    area_px: float
+    is_crowd: bool = False
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    annotator: str | None = None
+    file_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRow:
+    """One image of a dataset: `path` absolute, or relative to the dataset's folder where it is packed."""
+
+    path: str
+    filename: str
+    sha256: str
+    size_wh: tuple[int, int]
+    split: str
+    regions: tuple[RegionRow, ...]
+    annotators: tuple[str, ...] = ()
+    batches: tuple[str, ...] = ()
+
+
+def images_table(rows: Sequence[ImageRow]) -> pa.Table:
+    """One row an image, with ids from 1 in the order given."""
+    columns = {
+        "image_id": range(1, len(rows) + 1),
+        "split": [row.split for row in rows],
+        "path": [row.path for row in rows],
+        "filename": [row.filename for row in rows],
+        "sha256": [row.sha256 for row in rows],
+        "width": [row.size_wh[0] for row in rows],
+        "height": [row.size_wh[1] for row in rows],
+        "annotators": [row.annotators for row in rows],
+        "batches": [row.batches for row in rows],
+    }
+    return pa.table(columns, schema=IMAGE_SCHEMA)
+
+
+def annotations_table(rows: Sequence[ImageRow], labels: Sequence[str]) -> pa.Table:
+    """One row a region, with ids from 1; label ids are positions in `labels`."""
+    label_ids = {label: i for i, label in enumerate(labels)}
+    pairs = [(image_id, region) for image_id, row in enumerate(rows, 1) for region in row.regions]
+    encoded = [shape_to_numbers(region.shape) for _, region in pairs]
+    columns = {
+        "annotation_id": range(1, len(pairs) + 1),
+        "image_id": [image_id for image_id, _ in pairs],
+        "label_id": [label_ids[region.label] for _, region in pairs],
+        "label": [region.label for _, region in pairs],
+        "shape": [region.shape.kind for _, region in pairs],
+        "numbers": encoded,
+        "counts": [region.shape.counts if isinstance(region.shape, Mask) else None for _, region in pairs],
+        "box_xywh_px": [region.box_xywh_px for _, region in pairs],
+        "area_px": [region.area_px for _, region in pairs],
+        "is_crowd": [region.is_crowd for _, region in pairs],
+        "attributes": [_json(region.attributes) for _, region in pairs],
+        "annotator": [region.annotator for _, region in pairs],
+        "file_sha256": [region.file_sha256 for _, region in pairs],
+    }
+    return pa.table(columns, schema=ANNOTATION_SCHEMA)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Parquet, whole or absent; the same rows give the same bytes with the same Parquet library."""
+    with whole_file(path) as file:
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+
+
+def read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    """The rows of one of our tables; raises Corrupt naming the file and what is wrong with it."""
+    try:
+        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise Corrupt(f"{path} cannot be read as the table that was written: {error}") from error
+    if not table.schema.equals(schema):
+        raise Corrupt(f"{path} has other columns than were written: expected {schema.names}, got {table.schema.names}")
+    return table
+
+
+def content_hash(table: pa.Table) -> str:
+    """Hex digest of the rows themselves, whatever the file's compression and the library's version."""
+    digest = hashlib.sha256(orjson.dumps(table.schema.names))
+    for start in range(0, table.num_rows, HASHED_ROWS):
+        digest.update(orjson.dumps(table.slice(start, HASHED_ROWS).to_pydict(), option=orjson.OPT_SORT_KEYS))
+    return digest.hexdigest()
+
+
+def shape_to_numbers(shape: Shape) -> Numbers:
+    """A shape's numbers; kind and a mask's code stand in columns of their own."""
+    match shape:
+        case Rect(x=x, y=y, width=width, height=height):
+            return [[x, y, width, height]]
+        case Circle(cx=cx, cy=cy, r=r):
+            return [[cx, cy, r]]
+        case Ellipse(cx=cx, cy=cy, rx=rx, ry=ry, theta_rad=theta):
+            return [[cx, cy, rx, ry, theta]]
+        case Polygon(rings=rings):
+            return [_flat(ring) for ring in rings]
+        case Polyline(points=points):
+            return [_flat(points)]
+        case Spot(cx=cx, cy=cy):
+            return [[cx, cy]]
+        case Mask(size_wh=size_wh):
+            return [[float(side) for side in size_wh]]
+
+
+_SHAPES: Mapping[str, Callable[[Numbers, str], Shape]] = {
+    "rect": lambda numbers, _: Rect(*numbers[0]),
+    "circle": lambda numbers, _: Circle(*numbers[0]),
+    "ellipse": lambda numbers, _: Ellipse(*numbers[0]),
+    "polygon": lambda numbers, _: Polygon(tuple(map(_ring, numbers))),
+    "polyline": lambda numbers, _: Polyline(_ring(numbers[0])),
+    "point": lambda numbers, _: Spot(*numbers[0]),
+    "mask": lambda numbers, counts: Mask(counts, (int(numbers[0][0]), int(numbers[0][1]))),
+}
+
+
+def shape_from_numbers(kind: str, numbers: Numbers, counts: str | None) -> Shape:
+    """The shape that was written; raises Corrupt for a kind that there is not."""
+    if kind not in _SHAPES:
+        raise Corrupt(f"a dataset's shapes are {', '.join(_SHAPES)}, got {kind!r}")
+    return _SHAPES[kind](numbers, counts or "")
+
+
+def _flat(ring: Ring) -> list[float]:
+    return [value for point in ring for value in point]
+
+
+def _ring(numbers: Iterable[float]) -> Ring:
+    values = iter(numbers)
+    return tuple(zip(values, values, strict=True))
+
+
+def _json(attributes: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(attributes), option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS).decode()

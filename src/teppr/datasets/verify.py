@@ -1,0 +1,68 @@
+"""Whether a dataset version still is what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from teppr.datasets.count import split_tables
+from teppr.datasets.document import DatasetDocument, document_bytes
+from teppr.datasets.tables import ANNOTATION_SCHEMA, ANNOTATIONS, IMAGE_SCHEMA, IMAGES, content_hash, read_table
+from teppr.errors import BadFile, Corrupt
+from teppr.files import sha256_of
+from teppr.progress import Progress
+
+
+def differences(folder: Path, document: DatasetDocument, progress: Progress) -> Iterator[str]:
+    """What is not as it was written, a sentence each: `dataset.json`, the tables, the images."""
+    if (folder / "dataset.json").read_bytes() != document_bytes(document):
+        yield f"{folder / 'dataset.json'} is not byte for byte what was written"
+    tables: dict[str, pa.Table] = {}
+    for name, schema in ((IMAGES, IMAGE_SCHEMA), (ANNOTATIONS, ANNOTATION_SCHEMA)):
+        try:
+            table = read_table(folder / name, schema)
+        except Corrupt as error:
+            yield str(error)
+        else:
+            tables[name] = table
+            yield from _changed_table(folder / name, table, document)
+    if len(tables) == 2:
+        yield from _wrong_summary(tables[IMAGES], tables[ANNOTATIONS], document)
+    if IMAGES in tables:
+        yield from _changed_images(folder, tables[IMAGES], progress)
+
+
+def _changed_table(path: Path, table: pa.Table, document: DatasetDocument) -> Iterator[str]:
+    written = document.tables[path.name]
+    if table.num_rows != written.rows:
+        yield f"{path} has {table.num_rows} rows, {written.rows} were written"
+    elif content_hash(table) != written.content_sha256:
+        yield f"{path} has other content than was written"
+    elif sha256_of(path) != written.sha256:
+        yield f"{path} is not byte for byte what was written, though its rows are the same"
+
+
+def _wrong_summary(images: pa.Table, annotations: pa.Table, document: DatasetDocument) -> Iterator[str]:
+    labels = [label.name for label in document.labels]
+    label_ids = annotations["label_id"].to_numpy()
+    strangers = np.setdiff1d(annotations["image_id"].to_numpy(), images["image_id"].to_numpy())
+    if len(strangers):
+        yield f"{ANNOTATIONS} has regions of images that {IMAGES} does not have: {strangers[:5].tolist()}"
+    elif len(label_ids) and not (label_ids.min() >= 0 and label_ids.max() < len(labels)):
+        yield f"{ANNOTATIONS} has label ids outside 0..{len(labels) - 1}"
+    elif split_tables(images, annotations, labels) != document.splits:
+        yield "dataset.json states other counts than its tables have"
+
+
+def _changed_images(folder: Path, images: pa.Table, progress: Progress) -> Iterator[str]:
+    progress.expect(images.num_rows)
+    for path, sha256 in zip(images["path"].to_pylist(), images["sha256"].to_pylist(), strict=True):
+        try:
+            if sha256_of(folder / path) != sha256:
+                yield f"{folder / path} is another image than was written: its bytes have changed"
+        except BadFile as error:
+            yield f"{error} (an image of the dataset)"
+        progress.advance()

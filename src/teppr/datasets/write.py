@@ -1,0 +1,180 @@
+"""Rows in memory written as a dataset version, whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from teppr.colors import color_of
+from teppr.datasets.count import split_tables
+from teppr.datasets.document import (
+    DatasetDocument,
+    LabelEntry,
+    Parent,
+    SplitRecord,
+    TableEntry,
+    document_bytes,
+    in_order,
+    version_of,
+)
+from teppr.datasets.snapshot import DOCUMENT, LATEST, Snapshot
+from teppr.datasets.tables import (
+    ANNOTATIONS,
+    IMAGES,
+    ImageRow,
+    annotations_table,
+    content_hash,
+    images_table,
+    write_table,
+)
+from teppr.errors import BadFile, BadInput, Corrupt
+from teppr.files import sha256_of, sweep, whole_file, whole_folder
+from teppr.progress import QUIET, Progress
+from teppr.types import Rect
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """All that a dataset version says.
+
+    labels: in the order of their ids; every region's label is one of them
+    rows: in any order; the version does not depend on it
+    """
+
+    name: str
+    problem: str
+    labels: tuple[str, ...]
+    rows: Sequence[ImageRow]
+    split: SplitRecord
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    parents: tuple[Parent, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not self.rows:
+            raise BadInput(f"a dataset needs at least one image, {self.name!r} would have none")
+
+
+def check_name(name: str) -> None:
+    """Raise BadInput for a name that cannot be a dataset's."""
+    if not NAME.fullmatch(name):
+        raise BadInput(
+            f"a dataset's name has letters, digits, '_', '.', '-', and begins with none of '.', '-'; got {name!r}"
+        )
+
+
+def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress: Progress = QUIET) -> Snapshot:
+    """Write the version, or find it written already; it is the dataset's latest from then on.
+
+    pack: copy the images into the folder, so that it can travel
+    Raises Corrupt where an image is no longer the one that was ingested, or an earlier writing was changed.
+    """
+    rows = _ordered(content.rows)
+    sources = [Path(row.path) for row in rows]
+    if pack:
+        progress.expect(len(rows))
+        rows = [replace(row, path=f"images/{row.sha256}{Path(row.path).suffix.lower()}") for row in rows]
+    tables = {IMAGES: images_table(rows), ANNOTATIONS: annotations_table(rows, content.labels)}
+    folder = home / "datasets" / content.name
+    with _alone_in(folder):
+        sweep(folder)
+        path = _write(folder, content, tables, pack=pack, copies=zip(sources, rows, strict=True), progress=progress)
+        with whole_file(folder / LATEST) as file:
+            file.write(f"{path.name}\n".encode())
+    return Snapshot.open(path)
+
+
+def _ordered(rows: Sequence[ImageRow]) -> list[ImageRow]:
+    place = {name: i for i, name in enumerate(in_order(row.split for row in rows))}
+    return sorted(rows, key=lambda row: (place[row.split], row.filename, row.sha256, row.path))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until nobody else writes versions of this dataset; a killed process lets go of the lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(
+    folder: Path,
+    content: Content,
+    tables: Mapping[str, pa.Table],
+    *,
+    pack: bool,
+    copies: Iterator[tuple[Path, ImageRow]],
+    progress: Progress,
+) -> Path:
+    draft = _document(content, tables, packed=pack)
+    path = folder / draft.version
+    if path.exists():
+        _check_written(path)
+        return path
+    with whole_folder(path) as half:
+        for name, table in tables.items():
+            write_table(half / name, table)
+        entries = {
+            name: entry.model_copy(update={"sha256": sha256_of(half / name)}) for name, entry in draft.tables.items()
+        }
+        if pack:
+            _copy_images(half, copies, progress)
+        (half / DOCUMENT).write_bytes(document_bytes(draft.model_copy(update={"tables": entries})))
+    return path
+
+
+def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool) -> DatasetDocument:
+    """The document with its version; the hashes of the tables' files, which it does not depend on, are still empty."""
+    regions = [region for row in content.rows for region in row.regions]
+    document = DatasetDocument(
+        name=content.name,
+        version="",
+        problem=content.problem,
+        labels=[LabelEntry(id=i, name=label, color=color_of(label)) for i, label in enumerate(content.labels)],
+        images=len(content.rows),
+        regions=len(regions),
+        splits=split_tables(tables[IMAGES], tables[ANNOTATIONS], content.labels),
+        split=content.split,
+        filters=dict(content.filters),
+        parents=sorted(content.parents, key=lambda parent: (parent.name, parent.sha256)),
+        packed=packed,
+        has_masks=any(not isinstance(region.shape, Rect) for region in regions),
+        tables={
+            name: TableEntry(rows=table.num_rows, sha256="", content_sha256=content_hash(table))
+            for name, table in tables.items()
+        },
+    )
+    return document.model_copy(update={"version": version_of(document)})
+
+
+def _check_written(path: Path) -> None:
+    written = Snapshot.open(path).document.tables
+    changed = [name for name, entry in written.items() if sha256_of(path / name) != entry.sha256]
+    if changed:
+        raise Corrupt(
+            f"{path} holds this version already, but {', '.join(changed)} was changed since; remove the folder and "
+            "create the dataset again"
+        )
+
+
+def _copy_images(folder: Path, copies: Iterator[tuple[Path, ImageRow]], progress: Progress) -> None:
+    (folder / "images").mkdir()
+    for source, row in copies:
+        try:
+            shutil.copyfile(source, folder / row.path)
+        except OSError as error:
+            raise BadFile(f"cannot pack {source}: {error.strerror or error}") from error
+        if sha256_of(folder / row.path) != row.sha256:
+            raise Corrupt(f"{source} is another image than was ingested: its bytes have changed since")
+        progress.advance()
