@@ -36,7 +36,7 @@ class Stage(Part):
     """Some epochs in which the same layers are trained; the learning rate rises and falls once within it."""
 
     epochs: int = Field(gt=0, description="Times that every training image is seen.")
-    layers: str = Field("all", description='What is trained: "heads" leaves the backbone as it is, or "all".')
+    layers: str = Field(default="all", description='What is trained: "heads" leaves the backbone as it is, or "all".')
     learning_rate: float = Field(gt=0, description="The highest learning rate of the stage.")
 
 
@@ -46,8 +46,12 @@ class EarlyStop(Part):
     "val/map_50" is the boxes'; "val/mask/map_50" is the masks'.
     """
 
-    metric: str = Field("val/map_50", description='What must get better: "val/map_50", "val/mask/map" or "loss".')
-    patience_epochs: int = Field(5, gt=0, description="Epochs without a better value after which training stops.")
+    metric: str = Field(
+        default="val/map_50", description='What must get better: "val/map_50", "val/mask/map" or "loss".'
+    )
+    patience_epochs: int = Field(
+        default=5, gt=0, description="Epochs without a better value after which training stops."
+    )
 
     @field_validator("metric")
     @classmethod
@@ -61,26 +65,34 @@ class Train(Part):
     """How the network learns."""
 
     weights: str = Field(
-        "imagenet",
+        default="imagenet",
         alias="from",
         description="Weights to start from: imagenet, scratch, a run id, a release key, a checkpoint or weights file.",
     )
-    backbone: str | None = Field(None, description="The network's feature extractor; default: the architecture's.")
-    image_size_px: int = Field(320, ge=64, le=4096, description="Images are resized to this longer side.")
-    batch_size: int = Field(4, gt=0, description="Images per step.")
+    backbone: str | None = Field(
+        default=None, description="The network's feature extractor; default: the architecture's."
+    )
+    image_size_px: int = Field(default=320, ge=64, le=4096, description="Images are resized to this longer side.")
+    batch_size: int = Field(default=4, gt=0, description="Images per step.")
     stages: tuple[Stage, ...] = Field(
-        (Stage(epochs=12, layers="all", learning_rate=1e-3),), min_length=1, description="What is trained, in order."
+        default=(Stage(epochs=12, layers="all", learning_rate=1e-3),),
+        min_length=1,
+        description="What is trained, in order.",
     )
     augment: tuple[str, ...] = Field(
-        ("flip_horizontal", "color_jitter"), description="Random changes to training images, applied in order."
+        default=("flip_horizontal", "color_jitter"), description="Random changes to training images, applied in order."
     )
-    weight_decay: float = Field(1e-4, ge=0, description="AdamW's weight decay.")
-    early_stop: EarlyStop | None = Field(None, description="When to stop before the last epoch; default: never.")
-    validate_images: int = Field(100, ge=0, description="Images of val measured after each epoch; 0 = all.")
-    validate_every_epochs: int = Field(1, gt=0, description="Epochs between two measurements.")
-    checkpoint_every_steps: int = Field(200, gt=0, description="Steps between two checkpoints within an epoch.")
-    time_limit_minutes: float | None = Field(None, gt=0, description="Training stops well-ordered after this time.")
-    seed: int = Field(7, ge=0, description="Where all randomness comes from.")
+    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's weight decay.")
+    early_stop: EarlyStop | None = Field(
+        default=None, description="When to stop before the last epoch; default: never."
+    )
+    validate_images: int = Field(default=100, ge=0, description="Images of val measured after each epoch; 0 = all.")
+    validate_every_epochs: int = Field(default=1, gt=0, description="Epochs between two measurements.")
+    checkpoint_every_steps: int = Field(default=200, gt=0, description="Steps between two checkpoints within an epoch.")
+    time_limit_minutes: float | None = Field(
+        default=None, gt=0, description="Training stops well-ordered after this time."
+    )
+    seed: int = Field(default=7, ge=0, description="Where all randomness comes from.")
 
     @field_validator("augment")
     @classmethod
@@ -104,10 +116,12 @@ class Evaluate(Part):
     """What is measured."""
 
     on: tuple[str, ...] = Field(
-        ("val", "test"), min_length=1, description="Splits; those the dataset lacks are skipped."
+        default=("val", "test"), min_length=1, description="Splits; those the dataset lacks are skipped."
     )
-    iou: tuple[Share, ...] = Field((0.5, 0.75), description="Overlaps for which figures are given beside COCO's.")
-    score_threshold: Score = Field(0.05, description="Detections below this score are not counted.")
+    iou: tuple[Share, ...] = Field(
+        default=(0.5, 0.75), description="Overlaps for which figures are given beside COCO's."
+    )
+    score_threshold: Score = Field(default=0.05, description="Detections below this score are not counted.")
 
 
 SaveFormat = Literal["overlay", "via", "coco"]
@@ -118,8 +132,8 @@ class Predict(Part):
     """On what to try the trained network."""
 
     input: Path = Field(description="An image, a folder of images or a list of paths.")
-    score_threshold: Score = Field(0.5, description="Detections below this score are left out.")
-    save: tuple[SaveFormat, ...] = Field(get_args(SaveFormat), description="What is written.")
+    score_threshold: Score = Field(default=0.5, description="Detections below this score are left out.")
+    save: tuple[SaveFormat, ...] = Field(default=get_args(SaveFormat), description="What is written.")
 
 
 class Publish(Part):
@@ -129,7 +143,7 @@ class Publish(Part):
     accept: Mapping[str, str] = Field(
         default_factory=dict, description='Criteria that must hold, such as {test/map_50: ">= 0.60"}.'
     )
-    licence: str = Field("", description="The licence of the weights.")
+    licence: str = Field(default="", description="The licence of the weights.")
 
     @field_validator("key")
     @classmethod
@@ -151,16 +165,16 @@ class Publish(Part):
 class Report(Part):
     """In which forms the results are written."""
 
-    formats: tuple[ReportFormat, ...] = Field(get_args(ReportFormat), description="What is written.")
+    formats: tuple[ReportFormat, ...] = Field(default=get_args(ReportFormat), description="What is written.")
 
 
 class Experiment(Part):
     """All that a run is made from; the text of each field is its documentation."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Begins the ids of its runs.")
-    creator: str = Field("", description="Who answers for it.")
+    creator: str = Field(default="", description="Who answers for it.")
     dataset: str = Field(min_length=1, description="name@version, name (the newest), or a snapshot folder.")
-    architecture: str = Field("mask_rcnn", description="The network's architecture.")
+    architecture: str = Field(default="mask_rcnn", description="The network's architecture.")
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     predict: Predict | None = None

@@ -1,0 +1,101 @@
+"""What comes out of a network's graph, turned into detections in the pixels of the original image.
+
+Training's own prediction and the ONNX runtime both end here, so that a published model finds what its training run did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from teppr.geometry import clip_xyxy, scale_boxes_xyxy
+from teppr.types import Detections, Floats, Mask
+
+Decoder: TypeAlias = Callable[..., Detections]
+"""`decoder(outputs, network_size_wh=..., image_size_wh=...)`: the graph's outputs in order, the image's size as the
+network was fed, and the original's."""
+
+LOWEST_SCORE_0_1 = 0.05
+MOST_DETECTIONS = 100
+MASK_THRESHOLD_0_1 = 0.5
+
+
+def decode_boxes(
+    outputs: Sequence[npt.NDArray[Any]], *, network_size_wh: tuple[int, int], image_size_wh: tuple[int, int]
+) -> Detections:
+    """From boxes [n, 4] (corners in the network's pixels), label ids [n] and scores [n]; best first."""
+    boxes, label_ids, scores = (np.asarray(values) for values in outputs[:3])
+    best = np.argsort(-scores, kind="stable")
+    best = best[scores[best] >= LOWEST_SCORE_0_1][:MOST_DETECTIONS]
+    scaled = scale_boxes_xyxy(boxes.reshape(-1, 4)[best], network_size_wh, image_size_wh)
+    return Detections(
+        size_wh=image_size_wh,
+        boxes_xyxy_px=clip_xyxy(scaled, image_size_wh).astype(np.float32),
+        scores_0_1=scores[best].astype(np.float32),
+        label_ids=label_ids[best].astype(np.int64),
+    )
+
+
+def decode_instances(
+    outputs: Sequence[npt.NDArray[Any]], *, network_size_wh: tuple[int, int], image_size_wh: tuple[int, int]
+) -> Detections:
+    """As `decode_boxes`, and masks [n, side, side]: the chance of belonging to the object, over its box."""
+    found = decode_boxes(outputs, network_size_wh=network_size_wh, image_size_wh=image_size_wh)
+    scores, masks = np.asarray(outputs[2]), np.asarray(outputs[3])
+    best = np.argsort(-scores, kind="stable")[: len(found)]
+    pasted = tuple(
+        paste(masks[index], box, image_size_wh) for index, box in zip(best, found.boxes_xyxy_px, strict=True)
+    )
+    return Detections(
+        size_wh=found.size_wh,
+        boxes_xyxy_px=found.boxes_xyxy_px,
+        scores_0_1=found.scores_0_1,
+        label_ids=found.label_ids,
+        masks=pasted,
+    )
+
+
+DECODERS: Mapping[str, Decoder] = MappingProxyType({"boxes": decode_boxes, "instances": decode_instances})
+"""By the name that a model card gives."""
+
+
+def paste(chances: Floats, box_xyxy_px: Floats, size_wh: tuple[int, int]) -> Mask:
+    """The mask of an image: `chances` [side, side] stretched over the box, bilinear, where they are above a half."""
+    x0, y0, x1, y1 = (float(value) for value in box_xyxy_px)
+    left, top = int(np.floor(x0)), int(np.floor(y0))
+    right, bottom = min(int(np.ceil(x1)), size_wh[0]), min(int(np.ceil(y1)), size_wh[1])
+    if right <= left or bottom <= top or x1 <= x0 or y1 <= y0:
+        return _code(np.zeros((1, 1), dtype=bool), 0, 0, size_wh)
+    per_x, per_y = chances.shape[1] / (x1 - x0), chances.shape[0] / (y1 - y0)
+    to_chances = np.array(
+        [[per_x, 0, (left + 0.5 - x0) * per_x - 0.5], [0, per_y, (top + 0.5 - y0) * per_y - 0.5]], dtype=np.float64
+    )
+    stretched = cv2.warpAffine(
+        np.ascontiguousarray(chances, dtype=np.float32),
+        to_chances,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    return _code(stretched > MASK_THRESHOLD_0_1, left, top, size_wh)
+
+
+def _code(part: npt.NDArray[np.bool_], left: int, top: int, size_wh: tuple[int, int]) -> Mask:
+    # Only the columns that the object touches are looked at: an image of twelve megapixels with a hundred objects
+    # would take seconds otherwise.
+    width, height = size_wh
+    columns = np.zeros((part.shape[1], height), dtype=bool)
+    columns[:, top : top + part.shape[0]] = part.T
+    framed = np.concatenate([[False], columns.ravel(), [False]])
+    turns = np.flatnonzero(framed[1:] != framed[:-1]) + left * height
+    ends = np.append(turns[turns < width * height], width * height)
+    counts = np.diff(ends, prepend=0).tolist()
+    code = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return Mask(code["counts"].decode(), size_wh)

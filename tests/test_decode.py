@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teppr.decode import DECODERS, paste
+from teppr.geometry import bitmap_of_mask, mask_of_bitmap
+
+
+def outputs(scores: list[float], side: int = 28) -> list[np.ndarray]:
+    n = len(scores)
+    boxes = np.tile(np.array([[10, 20, 50, 60]], np.float32), (n, 1))
+    return [boxes, np.arange(n), np.array(scores, np.float32), np.ones((n, side, side), np.float32)]
+
+
+@pytest.mark.parametrize("name", sorted(DECODERS))
+def test_detections_are_in_pixels_of_the_original_best_first(name: str) -> None:
+    found = DECODERS[name](outputs([0.2, 0.9, 0.5]), network_size_wh=(100, 80), image_size_wh=(200, 160))
+    assert found.label_ids.tolist() == [1, 2, 0]
+    assert found.boxes_xyxy_px[0].tolist() == [20, 40, 100, 120]
+    assert found.size_wh == (200, 160)
+
+
+@pytest.mark.parametrize("name", sorted(DECODERS))
+def test_faint_detections_are_left_out_and_a_hundred_is_the_most(name: str) -> None:
+    scores = np.linspace(0.01, 0.9, 300).tolist()
+    found = DECODERS[name](outputs(scores), network_size_wh=(100, 80), image_size_wh=(100, 80))
+    assert len(found) == 100
+    assert found.scores_0_1.min() >= 0.05
+
+
+@pytest.mark.parametrize("name", sorted(DECODERS))
+def test_nothing_found_gives_no_detections(name: str) -> None:
+    nothing = [np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 28, 28))]
+    found = DECODERS[name](nothing, network_size_wh=(100, 80), image_size_wh=(200, 160))
+    assert len(found) == 0
+    assert found.masks == (() if name == "instances" else None)
+
+
+def test_boxes_end_at_the_images_edge() -> None:
+    boxes = np.array([[-5, -5, 300, 300]], np.float32)
+    found = DECODERS["boxes"](
+        [boxes, np.zeros(1, np.int64), np.ones(1, np.float32)], network_size_wh=(100, 80), image_size_wh=(100, 80)
+    )
+    assert found.boxes_xyxy_px.tolist() == [[0, 0, 100, 80]]
+
+
+def test_a_certain_mask_fills_its_box() -> None:
+    mask = paste(np.ones((28, 28), np.float32), np.array([10, 20, 50, 60], np.float32), (100, 80))
+    wanted = np.zeros((80, 100), np.uint8)
+    wanted[20:60, 10:50] = 1
+    assert np.array_equal(bitmap_of_mask(mask), wanted)
+
+
+def test_half_a_mask_fills_half_its_box() -> None:
+    chances = np.zeros((28, 28), np.float32)
+    chances[:, 14:] = 1
+    bitmap = bitmap_of_mask(paste(chances, np.array([0, 0, 56, 56], np.float32), (60, 60)))
+    assert bitmap[:56, 28:56].all()
+    assert bitmap.sum() == 56 * 28
+
+
+def test_a_box_without_area_has_an_empty_mask() -> None:
+    mask = paste(np.ones((28, 28), np.float32), np.array([10, 20, 10, 60], np.float32), (100, 80))
+    assert bitmap_of_mask(mask).sum() == 0
+
+
+@given(st.data())
+def test_the_pasted_code_is_pycocotools_own(draw: st.DataObject) -> None:
+    width, height = draw.draw(st.integers(1, 30)), draw.draw(st.integers(1, 30))
+    x0, y0 = draw.draw(st.floats(0, width - 0.5, width=32)), draw.draw(st.floats(0, height - 0.5, width=32))
+    x1, y1 = draw.draw(st.floats(x0, width, width=32)), draw.draw(st.floats(y0, height, width=32))
+    chances = np.random.default_rng(draw.draw(st.integers(0, 9))).random((4, 4), np.float32)
+    mask = paste(chances, np.array([x0, y0, x1, y1], np.float32), (width, height))
+    assert mask == mask_of_bitmap(bitmap_of_mask(mask))
