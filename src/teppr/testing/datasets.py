@@ -34,7 +34,8 @@ def small_snapshot(
     """Write a dataset of `images` pictures below `home` (three fifths train, a fifth val, a fifth test).
 
     Every picture has one to three shapes of the labels circle, square and triangle, each in its own colour; the first
-    five have all three, so that every split has every label, and every seventh has none. With `boxes_only` all regions are rectangles. Use at least 5 images to have every split.
+    five have all three, so that every split has every label, and every seventh has none. With `boxes_only` all regions
+    are rectangles.
     """
     random = np.random.default_rng(seed)
     folder = home / "pictures" / f"{name}-{seed}"

@@ -1,0 +1,131 @@
+"""What training is fed from a dataset: decoded, resized images with boxes and masks in the same pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+
+from teppr.datasets.snapshot import Snapshot, SnapshotImage
+from teppr.errors import Corrupt
+from teppr.geometry import Array, Bitmap, bitmap_of_mask, clip_xyxy, mask_of_shape, rings_of, xyxy_of
+from teppr.images import DEFAULT_MAX_PIXELS, read, resize_to_fit
+from teppr.samples import Sample
+from teppr.types import Mask, Polygon, Shape
+
+MIN_SIDE_PX = 1.0
+"""Boxes that resizing made thinner are widened to this: networks refuse empty ones, and none may be lost."""
+
+
+class SampleDataset(torch.utils.data.Dataset[Sample]):
+    """The images of one split as samples, in the dataset's order.
+
+    image_size_px: the longer side that images are resized to
+    augment: changes a sample at each access; must leave the tensors that it is given as they are
+    cache_bytes: how much of the memory may be filled with decoded samples (before `augment`), in each process
+    with_masks: None = where the dataset has them
+    max_pixels: larger images are refused before they are decoded (setting max_image_megapixels)
+    Crowd regions are left out: they stand for many objects and are not trained on.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        split: str,
+        *,
+        image_size_px: int,
+        augment: Callable[[Sample], Sample] | None = None,
+        cache_bytes: int = 0,
+        with_masks: bool | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self.images = snapshot.images(split)
+        self.image_size_px = image_size_px
+        self.augment = augment
+        self.with_masks = snapshot.has_masks if with_masks is None else with_masks
+        self.max_pixels = max_pixels
+        self._cache = _Cache(cache_bytes)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample at a position; raises BadImage or Corrupt naming the file."""
+        sample = self._cache.get(index)
+        if sample is None:
+            sample = load_sample(
+                self.images[index], self.image_size_px, with_masks=self.with_masks, max_pixels=self.max_pixels
+            )
+            self._cache.put(index, sample)
+        return self.augment(sample) if self.augment else sample
+
+
+def load_sample(
+    image: SnapshotImage, image_size_px: int, *, with_masks: bool, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Sample:
+    """Decode, resize, and bring the truth into the resized image's pixels."""
+    pixels, facts = read(image.path, max_pixels=max_pixels)
+    if facts.size_wh != image.size_wh:
+        raise Corrupt(f"{image.path} is {facts.size_wh} pixels, the dataset was made when it was {image.size_wh}")
+    resized = resize_to_fit(pixels, image_size_px)
+    height, width = resized.shape[:2]
+    scale_xy = width / image.size_wh[0], height / image.size_wh[1]
+    kept = np.flatnonzero(~image.is_crowd)
+    boxes = scaled_boxes(image.boxes_xywh_px[kept], scale_xy, (width, height))
+    masks = None
+    if with_masks:
+        bitmaps = [scaled_bitmap(image.shapes[i], scale_xy, (width, height)) for i in kept]
+        stacked = np.stack(bitmaps) if bitmaps else np.zeros((0, height, width), np.uint8)
+        masks = torch.from_numpy(stacked.astype(np.bool_))
+    return Sample(
+        image=torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))),
+        boxes_xyxy_px=torch.from_numpy(boxes.astype(np.float32)),
+        label_ids=torch.from_numpy(image.label_ids[kept]),
+        masks=masks,
+        image_id=image.image_id,
+    )
+
+
+def scaled_boxes(boxes_xywh_px: Array, scale_xy: tuple[float, float], size_wh: tuple[int, int]) -> Array:
+    """Corners [n, 4] in an image of `size_wh`, inside it and at least a pixel wide and high."""
+    boxes = clip_xyxy(xyxy_of(boxes_xywh_px) * np.array([*scale_xy, *scale_xy]), size_wh)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    missing = np.maximum(MIN_SIDE_PX - (high - low), 0)
+    low = np.clip(low - missing / 2, 0, np.array(size_wh) - MIN_SIDE_PX)
+    high = np.maximum(high, low + MIN_SIDE_PX)
+    return np.concatenate([np.where(missing > 0, low, boxes[:, :2]), high], axis=1)
+
+
+def scaled_bitmap(shape: Shape, scale_xy: tuple[float, float], size_wh: tuple[int, int]) -> Bitmap:
+    """The region drawn at the resized image's size, [height, width] of 0 and 1."""
+    if isinstance(shape, Mask):
+        # By area, so that a pixel belongs to the region when half of what it stands for does.
+        share = cv2.resize(bitmap_of_mask(shape).astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
+        return np.asarray(share >= 0.5, np.uint8)
+    rings = tuple(tuple((x * scale_xy[0], y * scale_xy[1]) for x, y in ring) for ring in rings_of(shape))
+    if not rings:
+        return np.zeros((size_wh[1], size_wh[0]), np.uint8)
+    return bitmap_of_mask(mask_of_shape(Polygon(rings), size_wh))
+
+
+class _Cache:
+    """Samples kept until the memory is used up; what did not fit is decoded each time.
+
+    Nothing is thrown out again: every epoch asks for every image once, so the oldest are as useful as the newest.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._free_bytes = limit_bytes
+        self._samples: dict[int, Sample] = {}
+
+    def get(self, index: int) -> Sample | None:
+        return self._samples.get(index)
+
+    def put(self, index: int, sample: Sample) -> None:
+        tensors = (sample.image, sample.boxes_xyxy_px, sample.label_ids, sample.masks)
+        size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
+        if size <= self._free_bytes:
+            self._samples[index] = sample
+            self._free_bytes -= size
