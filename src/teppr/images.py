@@ -29,8 +29,8 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo", ".apng"}
 )
 """Endings of the files that a folder is searched for; whatever their content is."""
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "MPO")
-"""Formats that are decoded; others (icons, vector files, game textures) are refused by name."""
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+"""Formats that are decoded (multi-picture JPEGs among them); icons, textures and the like are refused by name."""
 
 _DECODING_ERRORS = (
     OSError,

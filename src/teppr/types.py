@@ -394,12 +394,10 @@ class Release:
     @classmethod
     def parse(cls, key: str) -> Release:
         """From "acme-ods-8"; raises BadInput for anything of another form."""
-        parts = key.split("-", 2)
-        if len(parts) != 3 or not all(
-            part.replace("_", "").replace(".", "").replace("-", "").isalnum() for part in parts
-        ):
-            raise BadInput(f"a release key is <org>-<problem>-<release> in letters, digits, '_' and '.', got {key!r}")
-        return cls(org=parts[0], problem=parts[1], release=parts[2])
+        if not RELEASE_KEY.fullmatch(key):
+            raise BadInput(f"a release key is <org>-<problem>-<release>, as in acme-ods-8, got {key!r}")
+        org, problem, release = key.split("-", 2)
+        return cls(org=org, problem=problem, release=release)
 
 
 @dataclass(frozen=True, slots=True)

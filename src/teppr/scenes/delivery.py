@@ -33,7 +33,7 @@ Json = dict[str, Any]
 JOB = "ods_job_150126"
 FIRST, SECOND, CUT_OFF = "images-p1-150126_AT1", "images-p2-150126_AT2", "images-p3-150126_AT2"
 RELEASE = "via205_200126"
-FEWEST = 24
+FEWEST = 48
 """Each planted fault needs an entry of its own."""
 
 
@@ -66,7 +66,7 @@ def deliver(
 ) -> Delivered:
     """Write a job into `folder`, which must not exist or be empty.
 
-    images: pictures with annotations, at least 24, half of them each annotator's
+    images: pictures with annotations, at least 48, half of them each annotator's
     samples: further pictures without annotations
     The same numbers and seed give the same files. Raises BadInput for too few, AlreadyThere for a full folder.
     """

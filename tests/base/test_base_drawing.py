@@ -1,0 +1,49 @@
+"""Regions drawn on images."""
+
+import re
+
+import numpy as np
+import pytest
+
+from teppr.colors import color_of, rgb_of
+from teppr.drawing import Drawn, draw, drawn_detections, drawn_regions
+from teppr.geometry import mask_of_shape
+from teppr.types import Circle, Detections, LabelInfo, Polyline, Rect, Region, Shape, Spot
+
+GREY = np.full((80, 120, 3), 128, np.uint8)
+
+
+def test_a_label_has_the_same_colour_everywhere() -> None:
+    assert color_of("car") == color_of("car") != color_of("bus")
+    assert re.fullmatch("#[0-9a-f]{6}", color_of("Straße \u4ea4\u901a"))
+    assert rgb_of("#0a141e") == (10, 20, 30)
+
+
+@pytest.mark.parametrize(
+    "shape", [Rect(10, 10, 40, 30), Circle(60, 40, 20), Polyline(((5, 5), (90, 70))), Spot(50, 50)]
+)
+def test_a_shape_is_drawn_on_a_copy(shape: Shape) -> None:
+    picture = draw(GREY, [Drawn(shape=shape, caption="Ünïcode \u4ea4", color="#ff0000")])
+    assert (GREY == 128).all()
+    assert (picture != GREY).any()
+    assert picture.shape == GREY.shape
+
+
+def test_captions_at_the_edge_stay_inside() -> None:
+    picture = draw(GREY, [Drawn(shape=Rect(115, -5, 20, 4), caption="a long caption", color="#00ff00")])
+    assert picture.shape == GREY.shape
+
+
+def test_regions_and_detections_are_captioned_by_label_and_score() -> None:
+    region = Region(shape=Rect(1, 1, 5, 5), label=None, index=0, where="regions[0]")
+    assert drawn_regions([region])[0].caption == "?"
+    mask = mask_of_shape(Rect(1, 1, 5, 5), (20, 20))
+    found = Detections(
+        size_wh=(20, 20),
+        boxes_xyxy_px=np.asarray([[1, 1, 6, 6]], np.float32),
+        scores_0_1=np.asarray([0.87], np.float32),
+        label_ids=np.asarray([0]),
+        masks=(mask,),
+    )
+    (drawn,) = drawn_detections(found, [LabelInfo(name="car", color="#010203")])
+    assert (drawn.caption, drawn.color, drawn.shape) == ("car 0.87", "#010203", mask)

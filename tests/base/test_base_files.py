@@ -1,0 +1,76 @@
+"""Files are whole or absent."""
+
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from teppr import files
+from teppr.errors import AlreadyThere, BadFile
+
+
+class _Broken(Exception):
+    pass
+
+
+def _break_off(file: BinaryIO) -> None:
+    file.write(b"ha")
+    raise _Broken
+
+
+def test_a_file_appears_when_the_block_ends_well(tmp_path: Path) -> None:
+    with files.whole_file(tmp_path / "new" / "a.txt") as file:
+        file.write(b"all")
+        assert not (tmp_path / "new" / "a.txt").exists()
+    assert (tmp_path / "new" / "a.txt").read_bytes() == b"all"
+
+
+def test_a_file_stays_as_it_was_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(_Broken), files.whole_file(path) as file:
+        _break_off(file)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
+
+
+def test_a_folder_appears_whole_and_only_once(tmp_path: Path) -> None:
+    with files.whole_folder(tmp_path / "made") as half:
+        (half / "a").mkdir()
+        (half / "a" / "b.txt").write_text("x")
+    assert (tmp_path / "made" / "a" / "b.txt").read_text() == "x"
+    with pytest.raises(AlreadyThere), files.whole_folder(tmp_path / "made"):
+        pass
+
+
+def test_a_folder_is_absent_when_filling_fails(tmp_path: Path) -> None:
+    with pytest.raises(_Broken), files.whole_folder(tmp_path / "made") as half, (half / "a.txt").open("wb") as file:
+        _break_off(file)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / f"{files.HALF_WRITTEN}1-a").mkdir()
+    (tmp_path / f"{files.HALF_WRITTEN}1-a" / "x").write_text("half")
+    (tmp_path / f"{files.HALF_WRITTEN}2-b").write_text("half")
+    (tmp_path / "kept").write_text("whole")
+    assert len(files.sweep(tmp_path)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert files.sweep(tmp_path / "none") == []
+
+
+def test_the_same_value_is_written_as_the_same_bytes(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"b": 1, "a": [1.5, None]})
+    files.write_json(tmp_path / "b.json", {"a": [1.5, None], "b": 1})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert files.read_json(tmp_path / "a.json") == {"a": [1.5, None], "b": 1}
+
+
+def test_a_broken_document_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(BadFile, match=r"a\.json as JSON"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_an_unreadable_file_has_no_hash(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="No such file"):
+        files.sha256_of(tmp_path / "none")
