@@ -7,13 +7,11 @@ like any annotation file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from teppr.geometry import ring_area, rings_of
 from teppr.types import Detections, LabelInfo, Mask
 
-Wanted: TypeAlias = Literal["any", "box", "polygon"]
-"""any: polygons where there are masks and boxes otherwise; box: boxes; polygon: polygons, boxes as ones of four."""
 PIXEL_DECIMALS = 2
 SCORE_DECIMALS = 4
 
@@ -24,7 +22,6 @@ def via_entry(
     detections: Detections,
     labels: Sequence[LabelInfo],
     *,
-    as_shapes: Wanted = "any",
     attributes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """An image's entry of a VIA file; `attributes` join the image's width and height."""
@@ -33,12 +30,16 @@ def via_entry(
         "filename": filename,
         "size": size_bytes,
         "file_attributes": {"width": width, "height": height, **(attributes or {})},
-        "regions": via_regions(detections, labels, as_shapes),
+        "regions": regions_of(detections, labels),
     }
 
 
-def via_regions(detections: Detections, labels: Sequence[LabelInfo], as_shapes: Wanted = "any") -> list[dict[str, Any]]:
-    """One region a detection, best first. Of a mask in several parts the largest part is given: VIA knows one ring."""
+def regions_of(detections: Detections, labels: Sequence[LabelInfo], *, outlines: bool = True) -> list[dict[str, Any]]:
+    """One region a detection, best first.
+
+    outlines: polygons for detections that have masks (of one in several parts the largest: VIA knows a single ring);
+    False gives boxes for all
+    """
     masks: Sequence[Mask | None] = detections.masks or [None] * len(detections)
     rows = zip(
         detections.boxes_xyxy_px.tolist(),
@@ -49,7 +50,7 @@ def via_regions(detections: Detections, labels: Sequence[LabelInfo], as_shapes: 
     )
     return [
         {
-            "shape_attributes": _shape(box, mask, as_shapes),
+            "shape_attributes": _shape(box, mask, outlines=outlines),
             "region_attributes": {
                 "label": labels[label_id].name,
                 "score": round(score, SCORE_DECIMALS),
@@ -60,18 +61,13 @@ def via_regions(detections: Detections, labels: Sequence[LabelInfo], as_shapes: 
     ]
 
 
-def _shape(box: Sequence[float], mask: Mask | None, as_shapes: Wanted) -> dict[str, Any]:
-    x0, y0, x1, y1 = (round(value, PIXEL_DECIMALS) for value in box)
-    rings = () if mask is None or as_shapes == "box" else rings_of(mask)
-    if rings:
-        return _polygon(max(rings, key=ring_area))
-    if as_shapes == "polygon":
-        return _polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-    sides = {"width": round(x1 - x0, PIXEL_DECIMALS), "height": round(y1 - y0, PIXEL_DECIMALS)}
-    return {"name": "rect", "x": x0, "y": y0, **sides}
-
-
-def _polygon(ring: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def _shape(box: Sequence[float], mask: Mask | None, *, outlines: bool) -> dict[str, Any]:
+    rings = rings_of(mask) if mask and outlines else ()
+    if not rings:
+        x0, y0, x1, y1 = box
+        sides = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+        return {"name": "rect"} | {name: round(value, PIXEL_DECIMALS) for name, value in sides.items()}
+    ring = max(rings, key=ring_area)
     return {
         "name": "polygon",
         "all_points_x": [round(x, PIXEL_DECIMALS) for x, _ in ring],
