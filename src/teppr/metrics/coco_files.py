@@ -170,5 +170,5 @@ def _is_number(value: object) -> bool:
 
 
 def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", type(None): "nothing"}
-    return names.get(type(value), f"a {type(value).__name__}")
+    names = {dict: "an object", list: "a list", str: "text", int: "a number", float: "a number", bool: "true or false"}
+    return names.get(type(value), "nothing")
