@@ -34,6 +34,10 @@ class Settings(BaseModel):
     port: int = Field(4040, ge=0, le=65535, description="Port of the prediction service; 0 = any free one.")
     workers: int = Field(0, ge=0, description="Processes for checking images; 0 = as many as cores.")
     max_upload_mib: float = Field(32.0, gt=0, description="Largest upload that the service reads, in MiB.")
+    max_requests: int = Field(
+        32, ge=1, description="Requests that the service reads and answers at a time; more are refused with 503."
+    )
+    upload_timeout_s: float = Field(30.0, gt=0, description="How long an upload to the service may take, in seconds.")
     max_image_megapixels: Megapixels = Field(
         64.0, description="Largest image that is decoded; beyond it a file counts as a decompression bomb."
     )

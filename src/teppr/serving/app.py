@@ -1,0 +1,70 @@
+"""The web application: the APIs, the page to try them, health, and one shape for all that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from teppr import __version__
+from teppr.serving import pages, refusals
+from teppr.serving.envelope import Envelope
+from teppr.serving.protocols.contract import PROTOCOLS, Service
+
+DESCRIPTION = "Finds objects in images with published models. Answers are VIA files: annotators can open them."
+
+
+class Health(BaseModel):
+    """A sign of life."""
+
+    status: str
+
+
+class Readiness(BaseModel):
+    """What is ready to answer."""
+
+    status: str
+    models: list[str]
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application that answers with the service's models; on shutdown it lets the work under way end."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.engine.close()
+
+    app = FastAPI(
+        title="teppr prediction service",
+        description=DESCRIPTION,
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    for api in PROTOCOLS.all():
+        app.include_router(api.routes(service), prefix=api.prefix)
+    app.include_router(pages.router())
+    _add_health(app, service)
+    refusals.install(app)
+    app.add_middleware(Envelope)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", tags=["health"], summary="Whether the process answers")
+    async def healthz() -> Health:
+        return Health(status="ok")
+
+    @app.get("/readyz", tags=["health"], summary="Whether models are loaded")
+    async def readyz() -> Readiness:
+        return Readiness(status="ready", models=[card.key for card in service.engine.cards])

@@ -1,0 +1,32 @@
+"""What an API of the service is: a file in this folder whose `PLUGIN` makes its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from teppr.plugins import Plugins
+from teppr.serving.engine import Engine
+from teppr.serving.upload import UploadLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What an API is given to answer with."""
+
+    engine: Engine
+    upload_limits: UploadLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """An API: its name, the path that its routes begin with, and what makes them for a service."""
+
+    name: str
+    prefix: str
+    routes: Callable[[Service], APIRouter]
+
+
+PROTOCOLS: Plugins[Api] = Plugins("teppr.serving.protocols", Api, "protocol")

@@ -1,0 +1,123 @@
+"""What the service says when it does not answer: one JSON shape, whatever the reason.
+
+    {"error": "unknown-model", "code": 404, "detail": "there is no model 'acme-ods-9' ...", "request_id": "..."}
+
+Whatever a client can send ends here with a status of 4xx, or 503 when there is too much to do; 500 is a fault of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from teppr.errors import BadImage, BadInput, TepprError, UnknownName
+
+REQUEST_ID_HEADER = "X-Request-Id"
+CLIENT_IS_GONE = 499
+IMAGE_STATUS: Mapping[str, int] = {"bomb": 413, "too-large": 413, "unsupported": 415}
+"""Status for a `BadImage` by its reason; 400 for the others."""
+
+
+class Declined(TepprError):
+    """The service does not do what was asked: the status of HTTP, one word for machines, and a sentence.
+
+    retry_after_s: when it is worth while to ask again
+    """
+
+    def __init__(self, status: int, error: str, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.error = error
+        self.retry_after_s = retry_after_s
+
+
+def install(app: FastAPI) -> None:
+    """Let every failure of `app` be answered in the one shape."""
+    app.add_exception_handler(TepprError, _ours)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _fault)
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the request came with or was given."""
+    return str(getattr(request.state, "request_id", ""))
+
+
+def sentence_of(problems: list[dict[str, object]]) -> str:
+    """What pydantic found wrong, as a sentence: where, what, and the value."""
+    return "; ".join(_clause(problem) for problem in problems)
+
+
+def _clause(problem: dict[str, object]) -> str:
+    where = problem["loc"]
+    name = ".".join(map(str, where)) if isinstance(where, tuple | list) else str(where)
+    return f"{name}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}"
+
+
+def _answer(
+    request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    request_id = request_id_of(request)
+    body = {"error": error, "code": status, "detail": detail, "request_id": request_id}
+    return Response(
+        orjson.dumps(body),
+        status_code=status,
+        media_type="application/json",
+        headers={**(headers or {}), REQUEST_ID_HEADER: request_id},
+    )
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    match error:
+        case Declined(retry_after_s=None):
+            return _answer(request, error.status, error.error, str(error))
+        case Declined():
+            return _answer(request, error.status, error.error, str(error), {"Retry-After": str(error.retry_after_s)})
+        case BadImage(reason=reason):
+            return _answer(request, IMAGE_STATUS.get(reason, 400), reason, str(error))
+        case UnknownName():
+            return _answer(request, 404, "unknown-model", str(error))
+        case BadInput():
+            return _answer(request, 422, "invalid", str(error))
+        case _:
+            raise error
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    path, method = request.url.path[:200], request.method
+    status = error.status_code
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {path!r}; /docs lists what there is"
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{path!r} does not take {method}; it takes {allowed}"
+    else:
+        detail = str(error.detail)
+    word = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    return _answer(request, status, word, detail, error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return _answer(request, 422, "invalid", sentence_of([dict(problem) for problem in error.errors()]))
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    # Nobody reads it: the client hung up while sending.
+    return Response(status_code=CLIENT_IS_GONE)
+
+
+async def _fault(request: Request, _error: Exception) -> Response:
+    return _answer(request, 500, "fault", "the service failed here; its log says why under this request_id")

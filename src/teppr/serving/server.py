@@ -1,0 +1,110 @@
+"""One process that listens: the socket, the models, the web server, and a clean end."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI
+
+from teppr.errors import BadInput, Missing
+
+GRACE_S = 30
+"""How long requests under way may take once the process is asked to end."""
+PORT_ERRORS = {errno.EADDRINUSE: "another process listens there", errno.EACCES: "this user may not listen there"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to listen; port 0 = any free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket bound to the address; raises Missing where the port is taken, BadInput where the host is no address."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise BadInput(f"cannot listen on host {address.host!r}: {error}") from error
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(where)
+    except OSError as error:
+        bound.close()
+        reason = PORT_ERRORS.get(error.errno or 0, error.strerror or str(error))
+        raise Missing(
+            f"cannot listen on {address.host} port {address.port}: {reason}; choose another with --port, "
+            "0 for any free one"
+        ) from error
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The address of a bound socket for people and clients to open."""
+    host, port = bound.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, which uvicorn itself only logs."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+def run(app: FastAPI, bound: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Answer until SIGTERM or SIGINT; then finish what is under way, at most `GRACE_S`, and return."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    _Server(config, on_ready).run(sockets=[bound])
+
+
+def end_well_on(*signals: signal.Signals) -> None:
+    """Let these signals end the process with exit code 0, before it serves and after (uvicorn raises them again)."""
+    for number in signals:
+        signal.signal(number, _leave)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def log_to_stderr() -> None:
+    """One line a request, and what goes wrong, on standard error."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("teppr.serving").setLevel(logging.INFO)
