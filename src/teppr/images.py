@@ -7,6 +7,7 @@ file is the same image, or the same refusal, everywhere.
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -25,6 +26,10 @@ Pixels = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 64_000_000
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 ORIENTATION_TAG = 0x0112
+BYTES_PER_PIXEL = 8
+"""Of the largest raw pixels that are decoded: four channels of 16 bits."""
+BYTES_BESIDE_PIXELS = 64_000_000
+"""Room for metadata and for further frames of an animation."""
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo", ".apng"}
 )
@@ -93,12 +98,31 @@ def decode(data: bytes, *, name: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> t
 
 
 def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[Pixels, ImageFacts]:
-    """The same for a file; a missing or unreadable one raises BadImage with reason "missing"."""
+    """The same for a file; raises BadImage as `decode` and `read_bytes` do."""
+    return decode(read_bytes(path, max_pixels=max_pixels), name=str(path), max_pixels=max_pixels)
+
+
+def read_bytes(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+    """The bytes of an image file, not decoded.
+
+    Raises BadImage with reason "missing" for what is not there, cannot be read or is no regular file (a pipe would
+    never end), and "too-large" for more bytes than an image of `max_pixels` can need, before any is read.
+    """
+    most_bytes = max_pixels * BYTES_PER_PIXEL + BYTES_BESIDE_PIXELS
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadImage(f"cannot read {path}: {error.strerror or error}", reason="missing") from error
-    return decode(data, name=str(path), max_pixels=max_pixels)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadImage(f"cannot read {path}: it is a folder, a pipe or a device, not a file", reason="missing")
+        size_bytes = status.st_size
+        if size_bytes > most_bytes:
+            raise BadImage(
+                f"{path} has {size_bytes / 1e6:.0f} MB; an image within the limit of {max_pixels / 1e6:.1f} "
+                f"megapixels has at most {most_bytes / 1e6:.0f}",
+                reason="too-large",
+            )
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        raise BadImage(f"cannot read {path}: {getattr(error, 'strerror', None) or error}", reason="missing") from error
 
 
 def find(folder: Path) -> list[Path]:
