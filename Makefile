@@ -46,7 +46,7 @@ format: $(READY) ## mend what a machine can mend
 	$(BIN)/ruff format .
 
 docs: $(READY)   ## write the reference pages from the code
-	$(BIN)/python -m teppr.testing.reference docs/reference
+	$(BIN)/python docs/reference.py
 
 bench: $(READY)  ## measure, each figure beside its limit or a peer
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
