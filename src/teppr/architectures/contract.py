@@ -25,7 +25,8 @@ __all__ = ["ARCHITECTURES", "Architecture", "BuildOptions", "Exported", "Sample"
 class BuildOptions:
     """What a network is built from.
 
-    weights: "imagenet" (the backbone's), "scratch", or a checkpoint's path
+    weights: "imagenet" (the backbone's), "scratch", the path of a file with the backbone's weights, or "given": the
+        caller fills in weights that were trained before
     with_masks: False where the dataset has boxes only: a network that can leaves its mask part out
     """
 

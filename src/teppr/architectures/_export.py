@@ -1,0 +1,50 @@
+"""A network as an ONNX file."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+
+OPSET = 17
+EXPECTED_WARNINGS = (
+    (DeprecationWarning, "You are using the legacy TorchScript-based ONNX export"),
+    (DeprecationWarning, "The feature will be removed"),
+    (FutureWarning, "`torch.jit.script` is deprecated"),
+    (UserWarning, "To copy construct from a tensor"),
+    (UserWarning, "Exporting aten::index operator of advanced indexing"),
+    (torch.jit.TracerWarning, ""),  # type: ignore[attr-defined]
+)
+"""What tracing says of torchvision's detectors; that the graph is right all the same is tested on trained weights.
+
+The newer exporter (`dynamo=True`) fails on these networks.
+"""
+
+
+def export_onnx(module: torch.nn.Module, path: Path, *, image_size_px: int, outputs: Sequence[str]) -> None:
+    """Trace `module` for one image of any height and width; the number of objects stays open."""
+    shape = (3, image_size_px, max(32, image_size_px * 3 // 4))
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    with _expected_warnings():
+        torch.onnx.export(
+            deepcopy(module).cpu().eval(),
+            (image,),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(outputs),
+            dynamic_axes={"image": {1: "height", 2: "width"}} | {name: {0: "objects"} for name in outputs},
+        )
+
+
+@contextmanager
+def _expected_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for category, begins in EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message=begins, category=category)
+        yield

@@ -1,0 +1,117 @@
+"""Checkpoints: a file that holds a trained network with all that is needed to use it, or to go on training it."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from teppr.architectures.contract import ARCHITECTURES, Architecture, BuildOptions
+from teppr.errors import BadFile, Corrupt
+from teppr.files import whole_file
+from teppr.images import Pixels, resize_to_fit
+from teppr.types import Detections, LabelInfo
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """What a network is and where it comes from.
+
+    dataset: reference of the version it was trained on; problem: that dataset's
+    run: id of the run; epoch: epochs that were finished
+    metrics: as validated when the checkpoint was written, {"val/map_50": 0.81, ...}
+    """
+
+    architecture: str
+    backbone: str
+    image_size_px: int
+    labels: tuple[LabelInfo, ...]
+    with_masks: bool
+    problem: str
+    dataset: str
+    run: str
+    epoch: int = 0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    def build_options(self, weights: str) -> BuildOptions:
+        """What the architecture builds such a network from."""
+        return BuildOptions(
+            label_count=len(self.labels),
+            image_size_px=self.image_size_px,
+            backbone=self.backbone,
+            weights=weights,
+            with_masks=self.with_masks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What a file holds.
+
+    weights: the network's tensors by name
+    training: what going on needs (optimiser, position ...); empty in a checkpoint that is only for use
+    """
+
+    facts: NetworkFacts
+    weights: Mapping[str, torch.Tensor]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Whole or absent."""
+        facts = asdict(self.facts) | {"labels": [(label.name, label.color) for label in self.facts.labels]}
+        content = {"format": FORMAT, "facts": facts, "weights": dict(self.weights), "training": dict(self.training)}
+        with whole_file(path) as file:
+            torch.save(content, file)
+
+    @classmethod
+    def read(cls, path: Path) -> Checkpoint:
+        """Nothing in the file is run; raises BadFile where it is no checkpoint of ours, Corrupt where it is damaged."""
+        if not path.is_file():
+            raise BadFile(f"there is no checkpoint {path}")
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            raise Corrupt(f"checkpoint {path} cannot be read: {error}") from error
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise BadFile(f"{path} is no checkpoint of teppr's format {FORMAT}")
+        facts = content["facts"]
+        labels = tuple(LabelInfo(name=name, color=color) for name, color in facts["labels"])
+        return cls(
+            facts=NetworkFacts(**{**facts, "labels": labels}),
+            weights=content["weights"],
+            training=content["training"],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A trained network, ready to use."""
+
+    facts: NetworkFacts
+    architecture: Architecture
+    network: torch.nn.Module
+
+    def predict(self, pixels: Pixels) -> Detections:
+        """The objects in an RGB image [h, w, 3] of any size, in its pixels; scoring 0.05 or more, at most 100."""
+        height, width = pixels.shape[:2]
+        fed = torch.from_numpy(resize_to_fit(pixels, self.facts.image_size_px).transpose(2, 0, 1).copy())
+        return self.architecture.predict(self.network, [fed], [(width, height)])[0]
+
+
+def open_checkpoint(path: Path, device: torch.device | None = None) -> Trained:
+    """The network in a checkpoint file, on the CPU unless a device is given; raises BadFile or Corrupt."""
+    checkpoint = Checkpoint.read(path)
+    architecture = ARCHITECTURES.load(checkpoint.facts.architecture)
+    network = architecture.build(checkpoint.facts.build_options("given"))
+    try:
+        network.load_state_dict(cast("dict[str, Any]", checkpoint.weights))
+    except RuntimeError as error:
+        raise Corrupt(f"the weights in {path} do not fit its {checkpoint.facts.architecture}: {error}") from error
+    network.to(device or torch.device("cpu")).eval()
+    return Trained(facts=checkpoint.facts, architecture=architecture, network=network)

@@ -1,0 +1,59 @@
+"""Where networks run: device, threads, and what of a framework's global state that needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from teppr.errors import BadSettings, Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """What to compute with.
+
+    device: "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N"
+    threads: of this process; 0 leaves the framework's choice
+    """
+
+    device: str = "auto"
+    threads: int = 0
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device; raises Missing where there is no such GPU."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+        except RuntimeError as error:
+            raise BadSettings(f"setting device must be auto, cpu, cuda or cuda:N, got {self.device!r}") from error
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise Missing(f"setting device is {self.device!r}, but {torch.cuda.device_count()} GPUs are to be seen")
+        return device
+
+    @contextmanager
+    def ready(self) -> Iterator[torch.device]:
+        """The device, with threads set and, on the CPU, only repeatable algorithms, for as long as the block runs."""
+        device, threads = self.torch_device, torch.get_num_threads()
+        repeatable = torch.are_deterministic_algorithms_enabled()
+        try:
+            if self.threads:
+                torch.set_num_threads(self.threads)
+            if device.type == "cpu":
+                torch.use_deterministic_algorithms(mode=True)
+            yield device
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(mode=repeatable)
+
+
+@contextmanager
+def mixed_precision(device: torch.device) -> Iterator[None]:
+    """Sixteen-bit arithmetic (bfloat16) where a GPU has it; elsewhere all stays in 32 bits."""
+    use = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    with torch.autocast("cuda" if use else "cpu", dtype=torch.bfloat16, enabled=use):
+        yield
