@@ -78,6 +78,25 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
     overrides: what the command line gave; None means not given
     Raises BadSettings naming the key, where it stands and the known ones.
     """
+    values, origin = _given(environment, file, overrides)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise BadSettings("\n".join(_explain(dict(item), origin) for item in error.errors())) from None
+
+
+def origins(
+    environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: object
+) -> dict[str, str]:
+    """Where each setting that `load` gives comes from, in words; "default" where nobody set it."""
+    _, origin = _given(environment, file, overrides)
+    return dict.fromkeys(Settings.model_fields, "default") | origin
+
+
+def _given(
+    environment: Mapping[str, str] | None, file: Path | None, overrides: Mapping[str, object]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The values that somebody set, and where: {name: value}, {name: where}."""
     variables = os.environ if environment is None else environment
     path = file or Path(FILE_NAME)
     from_file = _from_file(path, must_exist=file is not None)
@@ -87,13 +106,12 @@ def load(environment: Mapping[str, str] | None = None, file: Path | None = None,
         if name.startswith(PREFIX) and name not in NOT_SETTINGS
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    origin = dict.fromkeys(from_file, str(path)) | {
-        name: f"environment variable {PREFIX}{name.upper()}" for name in from_environment
-    }
-    try:
-        return Settings.model_validate({**from_file, **from_environment, **given})
-    except ValidationError as error:
-        raise BadSettings("\n".join(_explain(dict(item), origin) for item in error.errors())) from None
+    origin = (
+        dict.fromkeys(from_file, str(path))
+        | {name: f"environment variable {PREFIX}{name.upper()}" for name in from_environment}
+        | dict.fromkeys(given, "command line")
+    )
+    return {**from_file, **from_environment, **given}, origin
 
 
 def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -38,6 +38,13 @@ class Session:
         return load(file=self._config, home=self._home)
 
     @cached_property
+    def setting_origins(self) -> dict[str, str]:
+        """Where each setting comes from: "default", "command line", the file, or the environment variable."""
+        from teppr.settings import origins
+
+        return origins(file=self._config, home=self._home)
+
+    @cached_property
     def console(self) -> Console:
         """Where tables for people go: standard output."""
         from rich.console import Console

@@ -112,7 +112,7 @@ class Specification(BaseModel):
     default_model: str
     models: list[str]
     routes: list[Route]
-    limits: dict[str, float]
+    limits: dict[str, int | float] = Field(description="How much one request may ask for.")
     docs: str
 
 

@@ -131,7 +131,10 @@ function curlLine() {
 }
 
 function summarise() {
-  if (!state.answer) return;
+  if (!state.answer) {
+    $("summary").textContent = state.file ? "" : "Regions are drawn on the image, in the colours of their labels.";
+    return;
+  }
   const { width, height } = entry().file_attributes;
   const hidden = entry().regions.length - shown().length;
   const ms = Math.round(1000 * state.answer.timings.total);

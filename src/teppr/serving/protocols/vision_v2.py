@@ -106,7 +106,7 @@ def _add_facts(router: APIRouter, service: Service) -> None:
     async def models() -> Models:
         return Models(models=_facts(engine))
 
-    @router.get("/models/{name}", summary="The models of an organisation, a problem, or one", responses=_only(404))
+    @router.get("/models/{name}", summary="The models of an organisation, a problem, or one", responses=_only(404, 422))
     async def models_of(
         name: Annotated[str, Path(description="<org>, <org>-<problem> or <org>-<problem>-<release>", max_length=200)],
     ) -> Models:

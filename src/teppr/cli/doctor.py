@@ -1,0 +1,190 @@
+"""`teppr doctor`: what is installed, what is missing, and which settings hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from teppr.cli.session import Json, Session, print_json, print_table
+from teppr.errors import TepprError
+
+if TYPE_CHECKING:
+    from teppr.registry.releases import Registry
+    from teppr.settings import Settings
+
+PACKAGE = "teppr"
+PYTHON_NEEDED = (3, 11)
+LITTLE_DISK_GIB = 5
+GIB = 1024**3
+SQLITE = "sqlite:///"
+REQUIREMENT = re.compile(
+    r"(?P<name>[\w.-]+)(\[[^]]*])?\s*(>=(?P<least>[\d.]+))?.*?(extra == ['\"](?P<extra>\w+)['\"])?$"
+)
+GPU_QUERY = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
+
+
+class Status(StrEnum):
+    """Whether something is as it should be, is left out by choice, or has to be mended."""
+
+    FINE = "fine"
+    NOTE = "note"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    area: str
+    name: str
+    status: Status
+    says: str
+
+
+def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+    """Say what is installed, what is missing, and which settings hold.
+
+    Exit code 3 where something is missing that teppr needs; parts that are left out by choice are notes.
+    With --json: {"fine", "checks": [{"area", "name", "status", "says"}], "settings": {name: {"value", "from"}}}.
+
+    \b
+    Examples:
+      teppr doctor
+      teppr --home /data/teppr doctor --json
+    """  # noqa: D301 - the \b is for the help's layout
+    session: Session = ctx.obj
+    settings = session.settings
+    checks = [*_python(), *_packages(), *_machine(), *_home(settings.home), *_store(settings), *_models(settings.home)]
+    fine = all(check.status is not Status.MISSING for check in checks)
+    in_force = {
+        name: {"value": value, "from": session.setting_origins[name]}
+        for name, value in settings.model_dump(mode="json").items()
+    }
+    if as_json:
+        print_json({"fine": fine, "checks": [asdict(check) for check in checks], "settings": in_force})
+    else:
+        rows = [(check.area, check.name, check.status.value, check.says) for check in checks]
+        print_table(session.console, "Checks", ("area", "what", "status", "says"), rows)
+        settings_rows = [(name, str(row["value"]), row["from"]) for name, row in in_force.items()]
+        print_table(session.console, "Settings in force", ("setting", "value", "from"), settings_rows)
+        session.console.print("all that is needed is there" if fine else "something needed is missing: see above")
+    if not fine:
+        raise typer.Exit(3)
+
+
+def _python() -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    fine = sys.version_info >= PYTHON_NEEDED
+    says = version if fine else f"{version}; teppr needs {'.'.join(map(str, PYTHON_NEEDED))} or newer"
+    yield Check("python", "Python", Status.FINE if fine else Status.MISSING, f"{says} ({sys.executable})")
+
+
+def _packages() -> Iterator[Check]:
+    """Versions by the packages' metadata: nothing is imported, so that heavy ones cost nothing."""
+    for requirement in metadata.requires(PACKAGE) or []:
+        found = REQUIREMENT.match(requirement)
+        if found:
+            yield _package(found["name"], found["least"] or "0", found["extra"])
+
+
+def _package(name: str, least: str, extra: str | None) -> Check:
+    area = f"extra {extra}" if extra else "core"
+    absent = Status.NOTE if extra else Status.MISSING
+    remedy = f"pip install '{PACKAGE}[{extra}]'" if extra else f"pip install '{name}>={least}'"
+    try:
+        version = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Check(area, name, absent, f"not installed: {remedy}")
+    if _numbers(version) < _numbers(least):
+        return Check(area, name, Status.MISSING, f"{version}, older than {least}: {remedy}")
+    return Check(area, name, Status.FINE, version)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3])
+
+
+def _machine() -> Iterator[Check]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    yield Check("machine", "processors", Status.FINE, f"{os.cpu_count()} cores")
+    says = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB free"
+    yield Check("machine", "memory", Status.FINE, says)
+    yield Check("machine", "GPU", *_gpu())
+
+
+def _gpu() -> tuple[Status, str]:
+    if shutil.which(GPU_QUERY[0]) is None:
+        return Status.NOTE, "none (no nvidia-smi); everything runs on the processors"
+    try:
+        answer = subprocess.run(GPU_QUERY, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        return Status.NOTE, f"nvidia-smi does not answer: {error}"
+    return Status.FINE, "; ".join(answer.stdout.split("\n")).strip("; ")
+
+
+def _home(home: Path) -> Iterator[Check]:
+    there = next(path for path in (home.absolute(), *home.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        yield Check("home", str(home), Status.MISSING, f"{there} is no folder that this user may write to; see --home")
+        return
+    yield Check("home", str(home), Status.FINE, "writable" if home.is_dir() else "made when first needed")
+    free_gib = shutil.disk_usage(there).free / GIB
+    little = free_gib < LITTLE_DISK_GIB
+    yield Check("home", "disk", Status.NOTE if little else Status.FINE, f"{free_gib:.1f} GiB free")
+
+
+def _store(settings: Settings) -> Iterator[Check]:
+    from teppr.store import open_store
+
+    url = settings.store_url
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        yield Check("store", url, Status.NOTE, "none yet; the first ingest makes it")
+        return
+
+    def ask() -> str:
+        with open_store(url) as store:
+            return f"opens; {sum(1 for _ in store.files())} annotation files"
+
+    yield _tried("store", url, ask)
+
+
+def _models(home: Path) -> Iterator[Check]:
+    from teppr.registry.releases import Registry
+
+    registry = Registry(home)
+
+    try:
+        keys = [release.record.key for release in registry.list()]
+    except TepprError as error:
+        yield Check("models", str(registry.folder), Status.MISSING, str(error))
+        return
+    for key in keys:
+        yield _tried("models", key, partial(_verified, registry, key))
+    if not keys:
+        yield Check("models", "releases", Status.NOTE, "none yet; teppr publish makes one")
+
+
+def _verified(registry: Registry, key: str) -> str:
+    registry.find(key)
+    return "as published, by every checksum"
+
+
+def _tried(area: str, name: str, ask: Callable[[], str]) -> Check:
+    try:
+        return Check(area, name, Status.FINE, ask())
+    except TepprError as error:
+        return Check(area, name, Status.MISSING, str(error))
