@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from teppr.errors import Corrupt
+from teppr.errors import BadInput, Corrupt
 from teppr.types import LabelInfo, ModelCard
 
 
@@ -28,11 +28,14 @@ def read_card(data: bytes, where: str) -> ModelCard:
     try:
         document = orjson.loads(data)
         _refuse_unknown(document, ModelCard, where)
-        for label in document.get("labels") or []:
+        card = TypeAdapter(ModelCard).validate_json(data, strict=True)
+        for label in document["labels"]:
             _refuse_unknown(label, LabelInfo, f"{where}, labels")
-        return TypeAdapter(ModelCard).validate_json(data, strict=True)
+        return card
     except orjson.JSONDecodeError as error:
         raise Corrupt(f"{where} is not JSON: {error}") from error
+    except BadInput as error:
+        raise Corrupt(f"{where} is no model card: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(map(str, first["loc"]))
