@@ -1,0 +1,79 @@
+"""What an ingest did: all that was read, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from teppr.store.contract import FileSummary
+from teppr.types import Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """The accounting of one ingest; a file that was on record already is counted as its record says.
+
+    summaries: of the files, in the order given
+    unchanged: how many of them were on record already
+    notes: choices that were made, as sentences
+    """
+
+    summaries: tuple[FileSummary, ...]
+    unchanged: int
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def files(self) -> Tally:
+        """Files read, accepted and rejected."""
+        accepted = sum(summary.accepted for summary in self.summaries)
+        return Tally(len(self.summaries), accepted, len(self.summaries) - accepted)
+
+    @property
+    def entries(self) -> Tally:
+        """Entries read, accepted and rejected."""
+        return sum((summary.entries for summary in self.summaries), Tally())
+
+    @property
+    def regions(self) -> Tally:
+        """Regions read, accepted and rejected."""
+        return sum((summary.regions for summary in self.summaries), Tally())
+
+    @property
+    def findings(self) -> Counter[str]:
+        """Findings by rule."""
+        return _added([Counter(summary.findings) for summary in self.summaries])
+
+    @property
+    def exit_code(self) -> int:
+        """0: nothing was rejected; 1: something was; 2: no file could be read."""
+        if all(not summary.accepted and not summary.entries.read for summary in self.summaries):
+            return 2
+        return 1 if any(tally.rejected for tally in (self.files, self.entries, self.regions)) else 0
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that `teppr annotations ingest --json` prints."""
+        labels = _added([Counter(summary.labels) for summary in self.summaries])
+        shapes = _added([Counter(summary.shapes) for summary in self.summaries])
+        return {
+            "files": {**_words(self.files), "unchanged": self.unchanged},
+            "entries": _words(self.entries),
+            "regions": _words(self.regions),
+            "images": sum(summary.images for summary in self.summaries),
+            "labels": dict(sorted(labels.items())),
+            "shapes": dict(sorted(shapes.items())),
+            "findings": dict(sorted(self.findings.items())),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def _words(tally: Tally) -> dict[str, int]:
+    return {"read": tally.read, "accepted": tally.accepted, "rejected": tally.rejected}
+
+
+def _added(counters: Sequence[Counter[str]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for counter in counters:
+        total.update(counter)
+    return total
