@@ -1,0 +1,120 @@
+"""The exact part of splitting: an assignment of a small core of rare labels, or the proof that there is none.
+
+OR-tools' CP-SAT with one worker and a fixed seed: the same question gives the same answer. It is imported when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Placement: TypeAlias = list[set[int]]
+"""For each kind the splits that one of its groups goes to."""
+
+ROUNDS = 200
+"""How long a smallest conflict is searched before a minimal one (of which nothing can be left out) will do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Groups that have the same labels; `count` of them."""
+
+    labels: frozenset[int]
+    count: int
+
+
+def place(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> Placement | None:
+    """An assignment that has each label in each split, or None where there is none."""
+    question = _Question(kinds, labels, split_count, optional=())
+    return question.placement() if question.solve() else None
+
+
+def smallest_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
+    """A smallest set of labels that cannot all be in every split; to be asked only where `place` found nothing.
+
+    A set of labels whose absence makes the rest possible shares a label with every conflict. So a smallest set that
+    meets all such sets found so far is either a conflict, and then a smallest one, or leads to another such set.
+    """
+    corrections: list[set[int]] = []
+    for _ in range(ROUNDS):
+        candidate = _smallest_meeting(corrections)
+        question = _Question(kinds, candidate, split_count, optional=set(labels) - candidate)
+        if not question.solve():
+            return sorted(candidate)
+        corrections.append(set(labels) - question.served())
+    return _minimal_conflict(kinds, labels, split_count)
+
+
+def _minimal_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
+    needed = set(labels)
+    for label in sorted(labels):
+        if place(kinds, needed - {label}, split_count) is None:
+            needed.remove(label)
+    return sorted(needed)
+
+
+def _smallest_meeting(sets: Sequence[set[int]]) -> set[int]:
+    """A smallest set that shares an element with each of `sets`."""
+    if not sets:
+        return set()
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    taken = {element: model.new_bool_var("") for element in sorted(set().union(*sets))}
+    for elements in sets:
+        model.add_bool_or([taken[element] for element in sorted(elements)])
+    model.minimize(sum(taken.values()))
+    solver = _solver()
+    solver.solve(model)
+    return {element for element, variable in taken.items() if solver.boolean_value(variable)}
+
+
+class _Question:
+    """The question whether `labels`, and as many of `optional` as possible, can be in every split."""
+
+    def __init__(
+        self, kinds: Sequence[Kind], labels: Collection[int], split_count: int, *, optional: Collection[int]
+    ) -> None:
+        from ortools.sat.python import cp_model
+
+        self._possible = {cp_model.OPTIMAL, cp_model.FEASIBLE}
+        self._model = model = cp_model.CpModel()
+        self._splits = range(split_count)
+        self._in = [[model.new_bool_var("") for _ in self._splits] for _ in kinds]
+        self._served = {label: model.new_bool_var("") for label in sorted(optional)}
+        for kind, row in zip(kinds, self._in, strict=True):
+            if kind.count < split_count:
+                model.add(sum(row) <= kind.count)
+        for label in sorted({*labels, *optional}):
+            rows = [row for kind, row in zip(kinds, self._in, strict=True) if label in kind.labels]
+            self._require(label, rows)
+        if self._served:
+            model.maximize(sum(self._served.values()))
+        self._labels = frozenset(labels)
+        self._answer: Any = _solver()
+
+    def _require(self, label: int, rows: Iterable[Sequence[Any]]) -> None:
+        rows = list(rows)
+        for split in self._splits:
+            somewhere = self._model.add_bool_or([row[split] for row in rows])
+            if label in self._served:
+                somewhere.only_enforce_if(self._served[label])
+
+    def solve(self) -> bool:
+        return self._answer.solve(self._model) in self._possible
+
+    def served(self) -> set[int]:
+        return {*self._labels, *(label for label, it in self._served.items() if self._answer.boolean_value(it))}
+
+    def placement(self) -> Placement:
+        return [{split for split in self._splits if self._answer.boolean_value(row[split])} for row in self._in]
+
+
+def _solver() -> Any:  # noqa: ANN401 - the library is imported when asked and has no types
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 0
+    return solver
