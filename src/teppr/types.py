@@ -266,7 +266,8 @@ class Finding:
     values: the values that broke the rule
     where: path in the document ("regions[3].shape_attributes.cx")
     remedy: how to mend it, a sentence
-    shape: the region's shape as read, so that it can be shown; None where it is not about a readable region
+    shape, image_path: the region's shape as read and the image file, so that it can be shown; None where it is not
+        about a readable region, or the image was not found
     """
 
     rule: str
@@ -281,6 +282,7 @@ class Finding:
     where: str = ""
     values: Mapping[str, Any] = field(default_factory=_nothing)
     shape: Shape | None = None
+    image_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

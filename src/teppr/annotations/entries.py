@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -77,27 +77,40 @@ class Judge:
         usable = all(finding.severity is not Severity.ERROR for finding in judged.findings)
         size_wh = self._size_wh(record, verdict)
         kept = self._regions(record, size_wh, judged)
-        n = len(record.regions)
+        if isinstance(verdict, Checked):
+            judged.findings = [replace(finding, image_path=str(place)) for finding in judged.findings]
         if not usable or size_wh is None or isinstance(place, Elsewhere):
-            judged.regions = Tally(n, 0, n)
-            return judged
+            kept = []
+        else:
+            judged.image = self._image(record, place, verdict, size_wh, kept)
+        n = len(record.regions)
         judged.regions = Tally(n, len(kept), n - len(kept))
         judged.labels.update(region.label for region in kept if region.label is not None)
-        judged.image = StoredImage(
+        return judged
+
+    def _image(
+        self,
+        record: ImageRecord,
+        place: Path,
+        verdict: Verdict | None,
+        size_wh: tuple[int, int],
+        regions: Sequence[Region],
+    ) -> StoredImage:
+        opened = verdict if isinstance(verdict, Checked) else None
+        return StoredImage(
             path=str(place),
-            sha256=verdict.sha256 if isinstance(verdict, Checked) else "",
+            sha256=opened.sha256 if opened else "",
             size_wh=size_wh,
-            orientation=verdict.orientation if isinstance(verdict, Checked) else 1,
+            orientation=opened.orientation if opened else 1,
             filename=record.filename,
             file_sha256=self._file.sha256,
-            regions=tuple(kept),
+            regions=tuple(regions),
             annotator=self._file.annotator,
             batch=self._file.batch,
             attributes=dict(record.attributes) or None,
-            size_bytes=verdict.size_bytes if isinstance(verdict, Checked) else record.size_bytes,
-            regions_rejected=n - len(kept),
+            size_bytes=opened.size_bytes if opened else None,
+            regions_rejected=len(record.regions) - len(regions),
         )
-        return judged
 
     def _size_wh(self, record: ImageRecord, verdict: Verdict | None) -> tuple[int, int] | None:
         if isinstance(verdict, Checked):

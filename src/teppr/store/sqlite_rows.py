@@ -157,6 +157,7 @@ def row_of_finding(finding: Finding) -> Row:
         json_of(finding.values) if finding.values else None,
         None if shape is None else shape.kind,
         None if shape is None else shape_json(shape),
+        finding.image_path,
     )
 
 
@@ -176,6 +177,7 @@ def finding_of(row: sqlite3.Row) -> Finding:
         where=row["place"],
         values=value_of(row["vals"]) if row["vals"] else NOTHING,
         shape=None if kind is None else shape_of(kind, row["shape"]),
+        image_path=row["image_path"],
     )
 
 

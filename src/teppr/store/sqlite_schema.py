@@ -13,7 +13,9 @@ REGION_COLUMNS = (
     "position, kind, shape, label, label_attribute, attributes, place, is_crowd, source_id, box, area, "
     "box_area_px, mask_area_px"
 )
-FINDING_COLUMNS = "rule, severity, scope, message, remedy, image, region_index, place, vals, shape_kind, shape"
+FINDING_COLUMNS = (
+    "rule, severity, scope, message, remedy, image, region_index, place, vals, shape_kind, shape, image_path"
+)
 
 TABLES = """
 CREATE TABLE files (
@@ -55,7 +57,7 @@ CREATE TABLE findings (
     rule TEXT NOT NULL, severity TEXT NOT NULL, scope TEXT NOT NULL,
     message TEXT NOT NULL, remedy TEXT NOT NULL,
     image TEXT, region_index INTEGER, place TEXT NOT NULL, vals TEXT,
-    shape_kind TEXT, shape TEXT
+    shape_kind TEXT, shape TEXT, image_path TEXT
 );
 """
 
