@@ -106,6 +106,12 @@ class Run:
         whole["stages"][name] = {"state": str(state), "began": began, **ended, **report}
         write_json(self.path / "state.json", whole)
 
+    def take_over(self, experiment: Experiment) -> None:
+        """Let the run go on under an experiment whose training is the same; stages that follow it may differ."""
+        if experiment.training_fingerprint() != self.training:
+            raise Refused(f"run {self.id} was trained otherwise than {experiment.name!r} asks for: begin a new one")
+        _write_experiment(self.path, experiment)
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other processes out for as long as the block runs; raises Refused where one is at work.
@@ -132,12 +138,16 @@ def create_run(home: Path, experiment: Experiment) -> Run:
     now = datetime.now(UTC)
     path = home / "runs" / f"{experiment.name}-{now:%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
     with whole_folder(path) as folder:
-        with whole_file(folder / "experiment.yml") as file:
-            file.write(experiment.to_yaml().encode())
+        _write_experiment(folder, experiment)
         write_json(folder / "environment.json", describe_environment())
         state = {"created": now.isoformat(timespec="seconds"), "training": experiment.training_fingerprint()}
         write_json(folder / "state.json", {**state, "stages": {}})
     return Run(path)
+
+
+def _write_experiment(folder: Path, experiment: Experiment) -> None:
+    with whole_file(folder / "experiment.yml") as file:
+        file.write(experiment.to_yaml().encode())
 
 
 def list_runs(home: Path) -> list[Run]:

@@ -1,0 +1,104 @@
+"""The beginning of a run: the dataset's version pinned, an earlier run of the same training found, weights chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from teppr.architectures.contract import ARCHITECTURES, Architecture
+from teppr.datasets.snapshot import Snapshot, find_snapshot
+from teppr.errors import BadExperiment, BadFile, UnknownName
+from teppr.registry.releases import Registry
+from teppr.workflow.checkpoint import Checkpoint, NetworkFacts
+from teppr.workflow.experiment import Experiment
+from teppr.workflow.run import Run, create_run, find_run, run_to_go_on_with
+
+
+def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
+    """The run of an experiment: an earlier one of the same training, to go on with, or a new one.
+
+    What the experiment asks for beside the training (evaluation, publishing ...) is taken over into an earlier run.
+    Raises BadExperiment where dataset or architecture cannot do what is asked.
+    """
+    snapshot = find_snapshot(home, experiment.dataset)
+    pinned = experiment.model_copy(update={"dataset": _pinned(experiment.dataset, snapshot)})
+    check_feasible(pinned, snapshot)
+    earlier = None if fresh else run_to_go_on_with(home, pinned)
+    if earlier is None:
+        return create_run(home, pinned)
+    earlier.take_over(pinned)
+    return earlier
+
+
+def check_feasible(experiment: Experiment, snapshot: Snapshot) -> None:
+    """Raise BadExperiment naming what the dataset or the architecture cannot do."""
+    architecture, train = ARCHITECTURES.load(experiment.architecture), experiment.train
+    smallest, largest = architecture.image_sizes_px
+    if not smallest <= train.image_size_px <= largest:
+        raise BadExperiment(
+            f"train.image_size_px must be {smallest} to {largest} for {architecture.name}, got {train.image_size_px}"
+        )
+    if train.backbone is not None and train.backbone not in architecture.backbones:
+        raise BadExperiment(str(UnknownName.of("train.backbone", train.backbone, architecture.backbones)))
+    for stage in train.stages:
+        if stage.layers not in architecture.stages:
+            raise BadExperiment(str(UnknownName.of("train.stages.layers", stage.layers, architecture.stages)))
+    if "train" not in snapshot.splits:
+        raise BadExperiment(f"dataset {snapshot.reference} has no split 'train', only: {', '.join(snapshot.splits)}")
+
+
+def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture) -> NetworkFacts:
+    """What the run's network is."""
+    experiment = run.experiment
+    return NetworkFacts(
+        architecture=architecture.name,
+        backbone=experiment.train.backbone or architecture.backbones[0],
+        image_size_px=experiment.train.image_size_px,
+        labels=snapshot.labels,
+        with_masks=snapshot.has_masks and "segment" in architecture.tasks,
+        problem=snapshot.problem,
+        dataset=experiment.dataset,
+        run=run.id,
+    )
+
+
+def new_network(home: Path, origin: str, facts: NetworkFacts, architecture: Architecture) -> torch.nn.Module:
+    """The network with its weights at the start, as `train.from` says; the random state is the caller's.
+
+    From an earlier network all tensors of the same shape are taken; heads for other labels begin anew.
+    """
+    if origin in {"imagenet", "scratch"}:
+        return architecture.build(facts.build_options(origin))
+    path = _weights_path(home, origin)
+    try:
+        earlier = Checkpoint.read(path)
+    except BadFile:
+        return architecture.build(facts.build_options(str(path)))
+    network = architecture.build(facts.build_options("given"))
+    wanted: Mapping[str, torch.Tensor] = network.state_dict()
+    fitting = {n: value for n, value in earlier.weights.items() if n in wanted and wanted[n].shape == value.shape}
+    network.load_state_dict(fitting, strict=False)
+    return network
+
+
+def _weights_path(home: Path, origin: str) -> Path:
+    if Path(origin).is_file():
+        return Path(origin)
+    try:
+        return find_run(home, origin).best
+    except UnknownName as no_run:
+        try:
+            run = Registry(home).release(origin).record.run
+        except UnknownName as no_release:
+            raise BadExperiment(
+                f"train.from must be imagenet, scratch, a file, a run or a release, got {origin!r}: "
+                f"{no_run}; {no_release}"
+            ) from no_release
+    return find_run(home, run).best
+
+
+def _pinned(reference: str, snapshot: Snapshot) -> str:
+    # A folder is named by its path, so that the run finds it again from anywhere.
+    return str(snapshot.path) if Path(reference).is_dir() else snapshot.reference
