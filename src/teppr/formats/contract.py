@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from teppr.errors import BadFile
 from teppr.plugins import Plugins
 from teppr.types import ImageRecord, Unread
 
@@ -31,14 +32,18 @@ class ReadOptions:
 class Reading:
     """A file being read: iterate `records` once.
 
-    records: entries in the file's order; what cannot be made into a record comes as `Unread`
+    records: entries in the file's order; what cannot be made into a record comes as `Unread`: with `index` None an
+        entry, with a number a region that has no readable entry (its image id resolves to none, or its entry is
+        unreadable itself), so that entries and regions read can be counted to the last one
     notes: sentences about choices made ("the label is attribute 'name', which 191 of 191 regions carry")
     label_attribute: the attribute that was taken for the label, where the format has such
+    entries: how many entries `records` will give, readable or not; None where that is not known beforehand
     """
 
     records: Iterator[ImageRecord | Unread]
     notes: tuple[str, ...] = ()
     label_attribute: str | None = None
+    entries: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,3 +85,13 @@ class Format(ABC):
 
 
 FORMATS: Plugins[Format] = Plugins("teppr.formats", Format, "format")  # type: ignore[type-abstract]
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file by its content, not its name; raises BadFile where no format knows it."""
+    for plugin in FORMATS.all():
+        if plugin.sniff(path):
+            return plugin
+    known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in FORMATS.all())
+    what = "is of no known format" if path.is_file() else "is not a file"
+    raise BadFile(f"{path} {what}; known: {known}")

@@ -1,0 +1,33 @@
+"""Numbers as files have them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_EXACT = 2**53
+"""Beyond it not every whole number is a float's value."""
+_MOST = 2**63 - 1
+
+
+def whole_number(value: object, least: int = -_MOST) -> int | None:
+    """A whole number from `least` to what 64 bits hold, given as a number or as text of digits; None for all else."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 20:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _MOST:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def plain(value: float) -> float:
+    """A whole number without its decimal point, any other as it is."""
+    return int(value) if abs(value) < _EXACT and value == int(value) else value
+
+
+def all_numbers(values: Sequence[object]) -> bool:
+    """Whether all are numbers; true and false are none."""
+    return set(map(type, values)) <= {int, float}
+
+
+def all_whole(values: Sequence[object]) -> bool:
+    """Whether all are numbers without a decimal point."""
+    return set(map(type, values)) <= {int}

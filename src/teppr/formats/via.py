@@ -1,0 +1,259 @@
+"""VGG Image Annotator, JSON: exports of versions 1 and 2, projects of version 2, and the service's answers.
+
+An export is `{"<file name><size>": {"filename", "size", "regions", "file_attributes"}}`, its regions a list or, in
+version 1, an object keyed "0", "1" ...; a project holds the same under `_via_img_metadata`, beside the definitions of
+its attributes; an answer of the prediction service holds it under `result`.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from reprlib import repr as short
+from typing import Any
+
+from teppr.errors import BadFile
+from teppr.formats._json_file import JsonFile
+from teppr.formats._numbers import whole_number
+from teppr.formats._shape_words import BadShape, shape_of_words
+from teppr.formats._via_label import Carried, LabelChoice, choose_label
+from teppr.formats._via_write import write_export
+from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.types import ImageRecord, Region, Unread
+
+_ENTRIES = "_via_img_metadata"
+_DEFINITIONS = "_via_attributes"
+_ANSWER = "result"
+
+
+class Via(Format):
+    """VGG Image Annotator, JSON."""
+
+    name = "via"
+    title = "VGG Image Annotator (VIA 1 and 2), JSON"
+    suffixes = (".json",)
+
+    def sniff(self, path: Path) -> bool:
+        """Whether a document is laid out as an export, a project or an answer; its rest is not looked at."""
+        try:
+            return _layout(JsonFile(path)) is not None
+        except BadFile:
+            return False
+
+    def read(self, path: Path, options: ReadOptions) -> Reading:
+        """Begin to read; raises BadInput where several attributes may be the label."""
+        survey = _survey(path)
+        choice = choose_label(survey.carried, options)
+        return Reading(
+            records=_records(JsonFile(path), survey, choice),
+            notes=choice.notes,
+            label_attribute=choice.attributes[0] if choice.attributes else None,
+            entries=len(survey.places),
+        )
+
+    def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
+        """Write an export of version 2; a mask or a polygon of several rings becomes a region for each ring."""
+        return write_export(records, path)
+
+
+PLUGIN = Via()
+
+
+# Reading takes two passes: the first checks the whole document and counts what regions carry, so that the label's
+# attribute is known before the second makes the first record.
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What the first pass finds.
+
+    root: path of the object that holds the entries, "" for the document itself
+    places: where every entry's key stands in the document, 8 bytes an entry
+    """
+
+    root: str
+    places: array[int] = field(default_factory=lambda: array("q"))
+    carried: Carried = field(default_factory=Carried)
+
+
+def _layout(document: JsonFile) -> str | None:
+    """The key under which the entries stand, "" for the document itself; None for what is no VIA file."""
+    if document.peek() != "{":
+        return None
+    seen = set()
+    for key in document.members():
+        if key in (_ENTRIES, _DEFINITIONS, "_via_settings"):
+            return _ENTRIES
+        inner = _keys(document)
+        if "filename" in inner and inner & {"regions", "size", "file_attributes"}:
+            return ""
+        if key == _ANSWER and "api" in seen:
+            return _ANSWER
+        seen.add(key)
+    return None
+
+
+def _keys(document: JsonFile) -> set[str]:
+    """The keys of the object here, none for anything else; the place moves behind it, unchecked and so quickly."""
+    keys = set()
+    if document.peek() == "{":
+        for key in document.members():
+            keys.add(key)
+            document.span()
+    else:
+        document.span()
+    return keys
+
+
+def _survey(path: Path) -> _Survey:
+    layout = _layout(JsonFile(path))
+    document = JsonFile(path)
+    if document.peek() != "{":
+        document.value()
+        document.finish()
+        raise BadFile(f"no VIA file: it must be an object of entries, got another value in {path}")
+    survey = _Survey(root=layout or "")
+    if survey.root:
+        _survey_members(document, survey)
+    else:
+        _survey_entries(document, survey)
+    document.finish()
+    if layout is None and survey.places:
+        raise BadFile(f"no VIA file: no entry has 'filename' and 'regions' in {path}")
+    return survey
+
+
+def _survey_members(document: JsonFile, survey: _Survey) -> None:
+    """The members of a project or an answer."""
+    found = False
+    for key in document.members():
+        if key == survey.root:
+            found = True
+            _survey_entries(document, survey)
+        elif key == _DEFINITIONS:
+            survey.carried.defined = _defined(document.value())
+    if not found:
+        raise BadFile(f"a VIA project must hold its entries under {survey.root!r}, which {document.path} has not")
+
+
+def _survey_entries(document: JsonFile, survey: _Survey) -> None:
+    if document.peek() != "{":
+        raise BadFile(f"{survey.root!r} must be an object of entries, got another value in {document.path}")
+    for _ in document.members():
+        survey.places.append(document.key_at)
+        for raw in _raw_regions(document.value()):
+            if isinstance(raw, dict) and isinstance(attributes := raw.get("region_attributes"), dict):
+                survey.carried.add(attributes)
+            else:
+                survey.carried.add({})
+
+
+def _defined(definitions: object) -> tuple[str, ...]:
+    """The attributes that a project defines for regions."""
+    regions = definitions.get("region") if isinstance(definitions, dict) else None
+    return tuple(regions) if isinstance(regions, dict) else ()
+
+
+def _raw_regions(entry: object) -> list[Any]:
+    """The regions of an entry, in order, whatever they are in; none where there is nothing like them."""
+    regions = entry.get("regions") if isinstance(entry, dict) else None
+    if isinstance(regions, dict):
+        return list(regions.values())
+    return regions if isinstance(regions, list) else []
+
+
+def _records(document: JsonFile, survey: _Survey, choice: LabelChoice) -> Iterator[ImageRecord | Unread]:
+    for place in survey.places:
+        document.at = place
+        key = document.key()
+        span = document.span()
+        entry = document.load(span)
+        where = f"{survey.root}[{json.dumps(key, ensure_ascii=False)}]"
+        problem = _entry_problem(entry) or _repeated_keys(document.text(span), entry)
+        if problem is None and isinstance(entry, dict):
+            yield _record(entry, where, choice)
+            continue
+        yield Unread(rule="DR01", message=str(problem), where=where, values={"key": key})
+        for i in range(len(_raw_regions(entry))):
+            message = f"the entry of this region cannot be read: {problem}"
+            yield Unread(rule="DR01", message=message, where=f"{where}.regions[{i}]", index=i)
+
+
+def _entry_problem(entry: object) -> str | None:
+    """Why an entry cannot be read, None if it can."""
+    if not isinstance(entry, dict):
+        return f"an entry must be an object, got {short(entry)}"
+    filename = entry.get("filename")
+    if not isinstance(filename, str) or not filename.strip():
+        return f"an entry must name its image's file, got filename={short(filename)}"
+    if not isinstance(entry.get("regions"), dict | list | None):
+        return f"regions must be a list or an object, got {short(entry['regions'])}"
+    return None
+
+
+def _repeated_keys(text: bytes, entry: object) -> str | None:
+    """Why an entry holds more regions than JSON's "the last of equal keys counts" shows, None if it does not."""
+    if text.count(b'"shape_attributes"') == len(_raw_regions(entry)):
+        return None
+    repeated: list[str] = []
+
+    def note_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        repeated.extend(sorted({key for key in keys if keys.count(key) > 1}))
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=note_repeated)
+    return f"keys stand twice, and one would hide the other: {', '.join(repeated)}" if repeated else None
+
+
+def _record(entry: dict[str, Any], where: str, choice: LabelChoice) -> ImageRecord:
+    given = entry.get("file_attributes")
+    attributes = given if isinstance(given, dict) else {"file_attributes": given} if given else {}
+    return ImageRecord(
+        filename=entry["filename"].replace("\\", "/"),
+        where=where,
+        regions=tuple(_region(raw, i, choice) for i, raw in enumerate(_raw_regions(entry))),
+        size_bytes=whole_number(entry.get("size"), least=0),
+        attributes=attributes,
+    )
+
+
+def _region(raw: object, index: int, choice: LabelChoice) -> Region | Unread:
+    where = f"regions[{index}]"
+    words = raw.get("shape_attributes") if isinstance(raw, dict) else None
+    attributes = (raw.get("region_attributes") if isinstance(raw, dict) else None) or {}
+    if not isinstance(words, dict) or not isinstance(attributes, dict):
+        message = f"a region must hold the objects shape_attributes and region_attributes, got {short(raw)}"
+        return Unread(rule="DR08", message=message, where=where, index=index)
+    try:
+        shape = shape_of_words(words)
+    except BadShape as error:
+        return Unread(
+            rule="DR08",
+            message=str(error),
+            where=f"{where}.shape_attributes{error.where}",
+            values={"value": error.value},
+            index=index,
+            shape_kind=error.kind,
+        )
+    attribute, texts = choice.values(attributes)
+    if len(texts) > 1:
+        return Unread(
+            rule="DR10",
+            message=f"a region must have one label, got {len(texts)} ticked in {attribute!r}: {', '.join(texts)}",
+            where=f"{where}.region_attributes.{attribute}",
+            values={str(attribute): texts},
+            index=index,
+            shape_kind=shape.kind,
+        )
+    return Region(
+        shape=shape,
+        label=texts[0] if texts else None,
+        label_attribute=attribute,
+        attributes={name: value for name, value in attributes.items() if name != attribute},
+        index=index,
+        where=where,
+    )
