@@ -1,6 +1,6 @@
 """How quick `teppr --help` is, beside Python's own start: the limit. Aim: under 0.3 s.
 
-python bench/help.py
+Run it by: python bench/help.py
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 from typing import TypedDict
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 
 class Image(TypedDict):
@@ -44,7 +44,7 @@ def convert(voc_folder: Path) -> dict[str, object]:
     categories: dict[str, int] = {}
     for path in sorted(voc_folder.glob("*.xml")):
         # The parser is expat 2.4 or newer, which refuses entities that expand without bound.
-        root = ElementTree.parse(path).getroot()  # noqa: S314
+        root = ET.parse(path).getroot()  # noqa: S314
         image = Image(
             id=len(images) + 1,
             file_name=_text(root, "filename", path),
@@ -71,12 +71,12 @@ def convert(voc_folder: Path) -> dict[str, object]:
     return {"images": images, "annotations": annotations, "categories": named}
 
 
-def _box(thing: ElementTree.Element, path: Path) -> list[float]:
+def _box(thing: ET.Element, path: Path) -> list[float]:
     x0, y0, x1, y1 = (float(_text(thing, f"bndbox/{name}", path)) for name in ("xmin", "ymin", "xmax", "ymax"))
     return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
 
 
-def _text(element: ElementTree.Element, name: str, path: Path) -> str:
+def _text(element: ET.Element, name: str, path: Path) -> str:
     text = element.findtext(name)
     if not text:
         sys.exit(f"a VOC file needs <{name}>, got none - in {path}")
