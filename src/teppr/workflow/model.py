@@ -1,0 +1,97 @@
+"""Anything that finds objects, by whatever name people call it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from teppr.errors import BadFile, UnknownName
+from teppr.images import Pixels
+from teppr.registry.bundle import is_bundle
+from teppr.registry.releases import Registry
+from teppr.registry.runtime import Runtime
+from teppr.types import RELEASE_KEY, Detections, LabelInfo
+from teppr.workflow.run import Run, find_run, list_runs
+
+CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth"})
+DEFAULT_SCORE_THRESHOLD_0_1 = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """A model that is ready to use.
+
+    name: what it is: a release key, a run's id, or a file's path
+    score_threshold_0_1: below it a detection is not shown unless asked for
+    find: the objects in an RGB image [h, w, 3], in its pixels, best first, scoring 0.05 or more
+    """
+
+    name: str
+    architecture: str
+    labels: tuple[LabelInfo, ...]
+    score_threshold_0_1: float
+    find: Callable[[Pixels], Detections]
+
+    def predict(self, pixels: Pixels) -> Detections:
+        """The objects in an RGB image [h, w, 3], in its pixels, best first, scoring 0.05 or more."""
+        return self.find(pixels)
+
+
+def open_model(home: Path, reference: str, *, threads: int = 1, device: str = "auto") -> Predictor:
+    """The model of a release key, an alias, a run's id, "runs/<id>", a bundle's or run's folder, or a checkpoint file.
+
+    threads: of a released model's network
+    device: for runs and checkpoints, "auto", "cpu" or "cuda:N"
+    Raises UnknownName listing the releases and the newest runs, Corrupt for a model that is not as it was written.
+    """
+    path = Path(reference)
+    if path.suffix in CHECKPOINT_SUFFIXES and path.is_file():
+        return _of_checkpoint(path, str(path), device)
+    if "@" in reference or is_bundle(path) or _is_released(home, reference):
+        return _of_release(home, reference, threads)
+    run = _run(home, reference)
+    if not run.best.is_file():
+        raise BadFile(f"run {run.id} has no trained weights yet: {run.best} is not there; go on with teppr train")
+    return _of_checkpoint(run.best, run.id, device)
+
+
+def _is_released(home: Path, reference: str) -> bool:
+    released = (info.record.key for info in Registry(home).list())
+    return RELEASE_KEY.fullmatch(reference) is not None and reference in released
+
+
+def _of_release(home: Path, reference: str, threads: int) -> Predictor:
+    bundle = Registry(home).find(reference)
+    runtime = Runtime(bundle, threads)
+    return Predictor(
+        name=bundle.card.key,
+        architecture=bundle.card.architecture,
+        labels=bundle.card.labels,
+        score_threshold_0_1=bundle.card.score_threshold_0_1,
+        find=runtime.predict,
+    )
+
+
+def _of_checkpoint(path: Path, name: str, device: str) -> Predictor:
+    # PyTorch takes seconds to import, and who uses a release needs none.
+    from teppr.workflow.checkpoint import open_checkpoint
+    from teppr.workflow.compute import Compute
+
+    trained = open_checkpoint(path, Compute(device=device).torch_device)
+    return Predictor(
+        name=name,
+        architecture=trained.facts.architecture,
+        labels=trained.facts.labels,
+        score_threshold_0_1=DEFAULT_SCORE_THRESHOLD_0_1,
+        find=trained.predict,
+    )
+
+
+def _run(home: Path, reference: str) -> Run:
+    try:
+        return find_run(home, reference)
+    except UnknownName:
+        keys = [info.record.key for info in Registry(home).list()]
+        runs = [f"runs/{run.id}" for run in list_runs(home)[-10:]]
+        raise UnknownName.of("model", reference, [*keys, *runs]) from None
