@@ -47,7 +47,7 @@ def serve(
       curl -F image=@photo.jpg http://127.0.0.1:4040/api/vision/v2/predict
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.serving.app import make_app
-    from teppr.serving.server import Address, end_well_on, listen, log_to_stderr, run, url_of
+    from teppr.serving.server import Address, Server, end_well_on, listen, log_to_stderr, url_of
 
     end_well_on(signal.SIGTERM, signal.SIGINT)
     session: Session = ctx.obj
@@ -58,7 +58,7 @@ def serve(
     log_to_stderr()
     with listen(address) as bound:
         url = url_of(bound)
-        run(make_app(service), bound, on_ready=lambda: _say_ready(url, service, as_json=as_json))
+        Server(make_app(service), on_ready=lambda: _say_ready(url, service, as_json=as_json)).run(sockets=[bound])
 
 
 def _check_reach(address: Address, *, allowed: bool) -> None:

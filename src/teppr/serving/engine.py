@@ -87,9 +87,14 @@ class Engine:
         return self._limits
 
     @property
+    def models(self) -> tuple[Model, ...]:
+        """What it runs, the default first."""
+        return tuple(self._models.values())
+
+    @property
     def cards(self) -> tuple[ModelCard, ...]:
         """The models' cards, the default first."""
-        return tuple(model.card for model in self._models.values())
+        return tuple(model.card for model in self.models)
 
     def find(self, name: str | None) -> ModelCard:
         """The model of that key or alias, the default for None; raises UnknownName listing the nearest and all."""

@@ -29,13 +29,20 @@ class Declined(TepprError):
     """The service does not do what was asked: the status of HTTP, one word for machines, and a sentence.
 
     retry_after_s: when it is worth while to ask again
+    unread: a body is still coming that nobody will read, so that the connection has to end
     """
 
-    def __init__(self, status: int, error: str, detail: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, status: int, error: str, detail: str, *, retry_after_s: int | None = None, unread: bool = False
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.error = error
-        self.retry_after_s = retry_after_s
+        self.headers: dict[str, str] = {}
+        if retry_after_s is not None:
+            self.headers["Retry-After"] = str(retry_after_s)
+        if unread:
+            self.headers["Connection"] = "close"
 
 
 def install(app: FastAPI) -> None:
@@ -78,10 +85,8 @@ def _answer(
 
 async def _ours(request: Request, error: Exception) -> Response:
     match error:
-        case Declined(retry_after_s=None):
-            return _answer(request, error.status, error.error, str(error))
-        case Declined():
-            return _answer(request, error.status, error.error, str(error), {"Retry-After": str(error.retry_after_s)})
+        case Declined(status=status, error=word, headers=headers):
+            return _answer(request, status, word, str(error), headers)
         case BadImage(reason=reason):
             return _answer(request, IMAGE_STATUS.get(reason, 400), reason, str(error))
         case UnknownName():

@@ -70,28 +70,23 @@ def url_of(bound: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-class _Server(uvicorn.Server):
-    """Says when it is ready, which uvicorn itself only logs."""
+class Server(uvicorn.Server):
+    """Answers until SIGTERM or SIGINT; then finishes what is under way, at most `GRACE_S`.
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    on_ready: called when the first request would be answered
+    """
+
+    def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
+        )
         super().__init__(config)
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say so, which uvicorn itself only logs."""
         await super().startup(sockets)
         self._on_ready()
-
-
-def run(app: FastAPI, bound: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Answer until SIGTERM or SIGINT; then finish what is under way, at most `GRACE_S`, and return."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    _Server(config, on_ready).run(sockets=[bound])
 
 
 def end_well_on(*signals: signal.Signals) -> None:

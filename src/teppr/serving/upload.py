@@ -78,7 +78,10 @@ async def read_upload(request: Request, limits: UploadLimits, asked: Options) ->
                 return Upload(data=await _body(request, limits), name=clean_name(asked.filename), options=asked)
     except TimeoutError:
         raise Declined(
-            408, "too-slow", f"the image was not here within {limits.timeout_s:g} s (setting upload_timeout_s)"
+            408,
+            "too-slow",
+            f"the image was not here within {limits.timeout_s:g} s (setting upload_timeout_s)",
+            unread=True,
         ) from None
     raise Declined(415, "unsupported-type", f"cannot take {kind[:80]!r}; send {FORMS}")
 
@@ -96,6 +99,7 @@ async def _within(request: Request, limits: UploadLimits) -> AsyncGenerator[byte
         413,
         "too-large",
         f"the upload is larger than {limits.max_bytes / MIB:g} MiB, the limit of this service (setting max_upload_mib)",
+        unread=True,
     )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > limits.max_bytes:
