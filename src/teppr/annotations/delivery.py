@@ -11,7 +11,7 @@ import orjson
 from teppr.annotations.names import provenance_of
 from teppr.errors import BadFile
 from teppr.files import HALF_WRITTEN, sha256_of
-from teppr.formats.contract import FORMATS, Format
+from teppr.formats.contract import FORMATS, Format, format_of
 from teppr.problems.contract import Problem
 from teppr.types import AnnotationFile, Provenance
 
@@ -81,14 +81,14 @@ def image_folders(path: Path, provenance: Provenance, images: Path | None) -> li
     return [*(of_job / batch for batch in batches), of_job, path.parent]
 
 
-def format_of(path: Path, name: str | None) -> Format:
+def format_asked(path: Path, name: str | None) -> Format:
     """The format asked for, or the one that knows the file; raises BadFile saying why none does."""
     if name is not None:
         return FORMATS.load(name)
-    for known in FORMATS.all():
-        if known.sniff(path):
-            return known
-    raise BadFile(f"{path} is of no known format ({', '.join(FORMATS.names())}){_why(path)}")
+    try:
+        return format_of(path)
+    except BadFile as error:
+        raise BadFile(f"{error}{_why(path)}") from error
 
 
 def _why(path: Path) -> str:
@@ -97,5 +97,5 @@ def _why(path: Path) -> str:
     try:
         orjson.loads(path.read_bytes())
     except orjson.JSONDecodeError as error:
-        return f": not JSON: {error}"
-    return ": it is JSON, but neither its keys nor its entries are those of a known format"
+        return f" - it is not JSON: {error}"
+    return ""

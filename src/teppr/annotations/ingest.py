@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from teppr.annotations.delivery import annotation_files, format_of, identified, image_folders
+from teppr.annotations.delivery import annotation_files, format_asked, identified, image_folders
 from teppr.annotations.entries import Judge, Judged, Place, finding_of
 from teppr.annotations.images import Elsewhere, ImageChecker, ImageFolders
 from teppr.annotations.report import IngestReport
@@ -119,6 +119,8 @@ class _FileIngest:
         try:
             file, reading = self._read()
             self.notes = reading.notes
+            if reading.entries is not None:
+                self._progress.expect(reading.entries)
             return self._keep(file, reading)
         except AlreadyThere:
             # Another process was quicker; what it did is what this one would have done.
@@ -128,7 +130,7 @@ class _FileIngest:
 
     def _read(self) -> tuple[AnnotationFile, Reading]:
         options = self._options
-        format_ = format_of(self._path, options.format)
+        format_ = format_asked(self._path, options.format)
         reading = format_.read(
             self._path,
             ReadOptions(

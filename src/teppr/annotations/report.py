@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from teppr.store.contract import FileSummary
 from teppr.types import Tally
@@ -66,6 +67,32 @@ class IngestReport:
             "findings": dict(sorted(self.findings.items())),
             "seconds": round(self.seconds, 3),
         }
+
+
+def summary_row(summary: FileSummary) -> dict[str, Any]:
+    """A file on record as `teppr annotations files --json` prints it; `state`: "current", "superseded", "rejected"."""
+    file = summary.file
+    state = "rejected" if not summary.accepted else "superseded" if summary.superseded_by else "current"
+    return {
+        "sha256": file.sha256,
+        "path": file.path,
+        "format": file.format,
+        "problem": file.problem,
+        "annotator": file.annotator,
+        "tool": file.tool,
+        "batch": file.batch,
+        "part": file.part,
+        "cut": file.cut,
+        "released": file.released,
+        "ingested": summary.ingested,
+        "state": state,
+        "superseded_by": summary.superseded_by,
+        "images": summary.images,
+        "entries": _words(summary.entries),
+        "regions": _words(summary.regions),
+        "labels": dict(summary.labels),
+        "findings": dict(summary.findings),
+    }
 
 
 def _words(tally: Tally) -> dict[str, int]:

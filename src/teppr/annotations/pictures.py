@@ -1,0 +1,99 @@
+"""Small pictures of regions and images for pages, as data URLs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from teppr.drawing import Drawn, draw, drawn_regions
+from teppr.errors import BadImage
+from teppr.geometry import box_xywh, rings_of
+from teppr.images import DEFAULT_MAX_PIXELS, Pixels, encode_jpeg, read, resize_to_fit
+from teppr.store.contract import StoredImage
+from teppr.types import Finding, Point, Polygon, Polyline, Ring, Shape, Spot
+
+PICTURE_PX = 320
+"""Longer side of a picture."""
+MARGIN = 0.6
+"""What is shown around a region, as a share of its longer side."""
+LEAST_MARGIN_PX = 24.0
+FAULTY = "#ff2d55"
+
+
+class Pictures:
+    """Makes pictures; remembers the image that was opened last, since findings come image by image."""
+
+    def __init__(self, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
+        self._path: str | None = None
+        self._pixels: Pixels | None = None
+
+    def of_finding(self, finding: Finding) -> str | None:
+        """The region in its surroundings, or the whole image; None where there is nothing to show."""
+        pixels = self._open(finding.image_path)
+        if pixels is None:
+            return None
+        if finding.shape is None:
+            return _data_url(resize_to_fit(pixels, PICTURE_PX))
+        return _data_url(_close_up(pixels, finding.shape))
+
+    def of_image(self, image: StoredImage) -> str | None:
+        """The image with its regions."""
+        pixels = self._open(image.path)
+        if pixels is None:
+            return None
+        small = resize_to_fit(pixels, PICTURE_PX)
+        move = _mover((0, 0), small.shape[1] / pixels.shape[1])
+        shapes = [replace(drawn, shape=_moved(drawn.shape, move)) for drawn in drawn_regions(image.regions)]
+        return _data_url(draw(small, shapes))
+
+    def _open(self, path: str | None) -> Pixels | None:
+        if path != self._path:
+            self._path = path
+            try:
+                self._pixels = None if path is None else read(Path(path), max_pixels=self._max_pixels)[0]
+            except BadImage:
+                self._pixels = None
+        return self._pixels
+
+
+def _close_up(pixels: Pixels, shape: Shape) -> Pixels:
+    height, width = pixels.shape[:2]
+    x, y, w, h = box_xywh(shape)
+    margin = max(MARGIN * max(w, h), LEAST_MARGIN_PX)
+    left, top = _between(0, x - margin, width - 1), _between(0, y - margin, height - 1)
+    right, bottom = _between(left + 1, x + w + margin, width), _between(top + 1, y + h + margin, height)
+    cut = np.ascontiguousarray(pixels[top:bottom, left:right])
+    picture = resize_to_fit(cut, PICTURE_PX)
+    move = _mover((left, top), picture.shape[1] / cut.shape[1])
+    return draw(picture, [Drawn(shape=_moved(shape, move), caption="", color=FAULTY)])
+
+
+def _between(least: int, value: float, most: int) -> int:
+    return int(min(max(value, least), most))
+
+
+def _mover(origin: Point, scale: float) -> Callable[[Ring], Ring]:
+    def move(points: Ring) -> Ring:
+        return tuple(((x - origin[0]) * scale, (y - origin[1]) * scale) for x, y in points)
+
+    return move
+
+
+def _moved(shape: Shape, move: Callable[[Ring], Ring]) -> Shape:
+    match shape:
+        case Polyline(points=points):
+            return Polyline(move(points))
+        case Spot(cx=cx, cy=cy):
+            return Spot(*move(((cx, cy),))[0])
+        case _:
+            rings = tuple(map(move, rings_of(shape)))
+            return Polygon(rings) if rings else Polyline(())
+
+
+def _data_url(pixels: Pixels) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(pixels, quality=80)).decode()}"

@@ -1,0 +1,403 @@
+"""`teppr annotations`: annotation files in, findings and statistics out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from teppr.cli.session import Json, Session, note, print_json, print_table, progress
+from teppr.types import Provenance, Severity
+
+if TYPE_CHECKING:
+    from teppr.annotations.report import IngestReport
+    from teppr.annotations.statistics import Statistics
+    from teppr.formats.contract import WriteReport
+    from teppr.store.contract import FindingQuery, Store
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Problem: TypeAlias = Annotated[str, typer.Option(help="Annotation specification of the files.")]
+OnlyProblem: TypeAlias = Annotated[str | None, typer.Option("--problem", help="Only of this problem.")]
+
+FINDINGS_SHOWN = 40
+"""So many findings are shown in the terminal; files and --json hold all."""
+
+
+@app.callback()
+def group() -> None:
+    """Ingest, check, count, export and convert annotations."""
+
+
+@app.command()
+def ingest(
+    ctx: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(help="Annotation files, folders of them, or job folders.")],
+    problem: Problem = "ods",
+    label_attribute: Annotated[str | None, typer.Option(help="Attribute whose value is the label.")] = None,
+    label: Annotated[str | None, typer.Option(help="The one label of regions without attributes.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images; default: beside the file, or the job's.")
+    ] = None,
+    no_images: Annotated[bool, typer.Option("--no-images", help="Do not open images; sizes as declared.")] = False,
+    annotator: Annotated[str | None, typer.Option(help="Who annotated, where the file's name does not say.")] = None,
+    tool: Annotated[str | None, typer.Option(help="With which tool.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Which batch of images.")] = None,
+    released: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%d%m%y"], help="When it was released.")
+    ] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Format of the files; default: found out.")
+    ] = None,
+    clip_tolerance: Annotated[
+        float | None, typer.Option(min=0, help="Pixels that a shape may reach beyond its image and is clipped.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes for checking images.")] = None,
+    refuse_errors: Annotated[
+        bool, typer.Option("--refuse-errors", help="Reject a file whole that has any finding of severity error.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Check anew what is on record (images were mended).")] = False,
+    as_json: Json = False,
+) -> None:
+    r"""Put annotation files into the database, checked by the design rules.
+
+    What is read is accepted or rejected, counted, and on record; a file that is on record already stays as it is.
+    Exit code 0: all accepted, 1: something was rejected, 2: nothing could be read.
+
+    \b
+    Examples:
+      teppr annotations ingest ods_job_150126 --problem ods
+      teppr annotations ingest via_region_data.json --problem ods --label balloon
+      teppr annotations ingest instances.json --images photos/ --annotator AT1 --released 2026-01-15
+    """
+    from teppr.annotations.ingest import IngestOptions
+    from teppr.annotations.ingest import ingest as run
+    from teppr.problems import PROBLEMS
+
+    session: Session = ctx.obj
+    settings = session.settings
+    options = IngestOptions(
+        label_attribute=label_attribute,
+        label=label,
+        images=images,
+        open_images=not no_images,
+        given=Provenance(annotator=annotator, tool=tool, batch=batch, released=released.date() if released else None),
+        format=format_name,
+        clip_tolerance_px=settings.clip_tolerance_px if clip_tolerance is None else clip_tolerance,
+        workers=workers or settings.worker_count,
+        max_image_pixels=settings.max_image_pixels,
+        refuse_errors=refuse_errors,
+        again=again,
+    )
+    specification = PROBLEMS.load(problem)
+    with _store(session) as store, progress("checking annotations") as bar:
+        report = run(paths, store, specification, options, bar)
+    for sentence in report.notes:
+        note(sentence)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _show_report(session, report)
+    if report.exit_code:
+        raise typer.Exit(report.exit_code)
+
+
+@app.command()
+def findings(
+    ctx: typer.Context,
+    problem: OnlyProblem = None,
+    annotator: Annotated[str | None, typer.Option(help="Only of this annotator.")] = None,
+    file: Annotated[str | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only of this rule, such as DR12.")] = None,
+    severity: Annotated[Severity | None, typer.Option(help="Only of this severity.")] = None,
+    superseded: Annotated[bool, typer.Option("--superseded", help="Of superseded releases as well.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write all to this CSV file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write pages with pictures to this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""What the design rules found, with values and how to mend it.
+
+    \b
+    Examples:
+      teppr annotations findings --severity error
+      teppr annotations findings --annotator AT1 --html findings/
+      teppr annotations findings --rule DR12 --json
+    """
+    from teppr.annotations.findings import finding_row, write_csv
+    from teppr.annotations.rules import RULES
+    from teppr.errors import UnknownName
+    from teppr.store.contract import FindingQuery
+
+    if rule is not None and rule not in RULES:
+        raise UnknownName.of("design rule", rule, RULES)
+    session: Session = ctx.obj
+    with _store(session) as store:
+        query = FindingQuery(
+            problem=problem,
+            annotator=annotator,
+            file=_file_key(file),
+            rule=rule,
+            severity=severity,
+            with_superseded=superseded,
+        )
+        if csv is not None:
+            note(f"{write_csv(store.findings(query), csv)} findings in {csv}")
+        if html is not None:
+            from teppr.annotations.pages import write_findings
+
+            note(f"pages in {write_findings(store.findings(query), html)[0]}")
+        if as_json:
+            print_json([finding_row(found) for found in store.findings(query)])
+        elif csv is None and html is None:
+            _show_findings(session, store, query)
+
+
+@app.command()
+def stats(
+    ctx: typer.Context,
+    problem: OnlyProblem = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all to this CSV file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""How much there is: per label, annotator, file, batch, release date and shape.
+
+    \b
+    Examples:
+      teppr annotations stats --problem ods
+      teppr annotations stats --html annotations.html --csv annotations.csv
+    """
+    from teppr.annotations.statistics import statistics_of, write_csv
+
+    session: Session = ctx.obj
+    with _store(session) as store:
+        counted = statistics_of(store, problem)
+        if csv is not None:
+            write_csv(counted, csv)
+            note(f"written: {csv}")
+        if html is not None:
+            from teppr.annotations.pages import write_statistics
+
+            note(f"written: {write_statistics(counted, store, html)}")
+    if as_json:
+        print_json(counted.as_dict())
+    elif csv is None and html is None:
+        _show_statistics(session, counted)
+
+
+@app.command()
+def files(
+    ctx: typer.Context,
+    problem: OnlyProblem = None,
+    current: Annotated[bool, typer.Option("--current", help="Without superseded releases.")] = False,
+    as_json: Json = False,
+) -> None:
+    r"""The annotation files on record, with who, when and with what.
+
+    \b
+    Examples:
+      teppr annotations files
+      teppr annotations files --current --json
+    """
+    from teppr.annotations.report import summary_row
+
+    session: Session = ctx.obj
+    with _store(session) as store:
+        rows = [summary_row(summary) for summary in store.files(problem, with_superseded=not current)]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        session.console,
+        "Annotation files",
+        ("file", "annotator", "released", "images", "regions", "rejected", "state"),
+        (
+            (
+                Path(str(row["path"])).name,
+                row["annotator"],
+                row["released"],
+                row["images"],
+                row["regions"]["accepted"],
+                row["regions"]["rejected"],
+                row["state"],
+            )
+            for row in rows
+        ),
+    )
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    target: Annotated[Path, typer.Argument(help="File to write.")],
+    format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
+    problem: OnlyProblem = None,
+    annotator: Annotated[list[str] | None, typer.Option(help="Only of this annotator; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Write what was accepted as one annotation file.
+
+    What the format cannot say is counted and named.
+
+    \b
+    Examples:
+      teppr annotations export all.json --format coco
+      teppr annotations export at1.json --format via --annotator AT1 --problem ods
+    """
+    from teppr.annotations.export import export as run
+    from teppr.store.contract import ImageQuery
+
+    session: Session = ctx.obj
+    query = ImageQuery(problem=problem, annotators=tuple(annotator) if annotator else None)
+    with _store(session) as store, progress("writing annotations") as bar:
+        report = run(store, query, format_name, target, bar)
+    if as_json:
+        print_json({"path": str(target), **_written(report)})
+        return
+    typer.echo(f"{report.images} images with {report.regions} regions in {target}")
+    _say_what_is_not_said(report.not_said)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Annotation file to read.")],
+    target: Annotated[Path, typer.Argument(help="File to write.")],
+    format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
+    label_attribute: Annotated[str | None, typer.Option(help="Attribute whose value is the label.")] = None,
+    label: Annotated[str | None, typer.Option(help="The one label of regions without attributes.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Turn an annotation file into another format, without the database; nothing is checked.
+
+    \b
+    Examples:
+      teppr annotations convert via_region_data.json coco.json --format coco --label-attribute name
+      teppr annotations convert instances.json via.json --format via
+    """
+    from teppr.annotations.convert import convert as run
+    from teppr.formats.contract import ReadOptions
+
+    with progress("converting") as bar:
+        done = run(source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar)
+    for sentence in done.notes:
+        note(sentence)
+    if as_json:
+        names = {"path": str(target), "from": done.source_format, "to": done.target_format}
+        print_json({**names, **_written(done.report)})
+        return
+    report = done.report
+    formats = f"{done.source_format} to {done.target_format}"
+    typer.echo(f"{report.images} images with {report.regions} regions from {formats} in {target}")
+    _say_what_is_not_said(report.not_said)
+    for part in done.examples:
+        note(f"not read: {part.message} - at {part.where}")
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    problem: OnlyProblem = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Files that are hashed at a time.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Hold the database against the files: every annotation file and image is hashed again.
+
+    Exit code 0: all as ingested, 1: something is missing or has changed.
+
+    \b
+    Examples:
+      teppr annotations verify
+    """
+    from teppr.annotations.verify import verify as run
+
+    session: Session = ctx.obj
+    with _store(session) as store, progress("hashing") as bar:
+        result = run(store, problem, workers=workers or session.settings.worker_count, progress=bar)
+    if as_json:
+        print_json(result.as_dict())
+    elif result.differences:
+        rows = ((row.what, row.problem, row.path, Path(row.file).name) for row in result.differences)
+        print_table(session.console, "Not as ingested", ("what", "problem", "path", "annotation file"), rows)
+    else:
+        typer.echo(f"{result.files} annotation files and {result.images} images are as they were ingested")
+    if result.differences:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _store(session: Session) -> Iterator[Store]:
+    from teppr.store import open_store
+
+    with open_store(session.settings.store_url) as store:
+        yield store
+
+
+def _file_key(file: str | None) -> str | None:
+    """A path as the store has it; anything else (a sha256) as it is."""
+    return str(Path(file).absolute()) if file is not None and Path(file).exists() else file
+
+
+def _show_report(session: Session, report: IngestReport) -> None:
+    from teppr.annotations.rules import RULES
+
+    tallies = (("files", report.files), ("entries", report.entries), ("regions", report.regions))
+    rows = [(name, *tally) for name, tally in tallies]
+    print_table(session.console, "Ingested", ("", "read", "accepted", "rejected"), rows)
+    if report.unchanged:
+        typer.echo(f"{report.unchanged} of the files were on record already")
+    if report.findings:
+        found = [(rule, count, RULES[rule].checks) for rule, count in sorted(report.findings.items())]
+        print_table(session.console, "Findings", ("rule", "times", "what must hold"), found)
+        typer.echo("next: teppr annotations findings --html findings/")
+
+
+def _show_findings(session: Session, store: Store, query: FindingQuery) -> None:
+    shown, count = [], 0
+    for found in store.findings(query):
+        count += 1
+        if count <= FINDINGS_SHOWN:
+            place = "" if found.region_index is None else f"region {found.region_index}"
+            row = (found.rule, found.severity.value, found.annotator, found.image or Path(found.file).name, place)
+            shown.append((*row, found.message))
+    if not count:
+        typer.echo("no findings")
+        return
+    columns = ("rule", "severity", "annotator", "image", "region", "what is wrong")
+    print_table(session.console, "Findings", columns, shown)
+    if count > FINDINGS_SHOWN:
+        typer.echo(f"the first {FINDINGS_SHOWN} of {count}; --csv, --html and --json give all")
+
+
+def _show_statistics(session: Session, counted: Statistics) -> None:
+    columns = ("images", "regions", "mean", "most", "box px²", "mask px²", "cover %")
+    for key, rows in counted.groups.items():
+        cells = [
+            (
+                Path(row.value).name if key == "file" and row.value else row.value or "unknown",
+                row.images,
+                row.regions,
+                round(row.mean_per_image, 2),
+                row.largest_per_image,
+                round(row.mean_box_area_px),
+                round(row.mean_mask_area_px),
+                round(100 * row.coverage_0_1, 1),
+            )
+            for row in rows
+        ]
+        print_table(session.console, f"By {key}", (key, *columns), cells)
+    found = counted.findings_by("annotator")
+    broken = [(who or "unknown", rule, n) for who, rules in found.items() for rule, n in sorted(rules.items())]
+    print_table(session.console, "Findings", ("annotator", "rule", "times"), broken)
+
+
+def _written(report: WriteReport) -> dict[str, object]:
+    return {"images": report.images, "regions": report.regions, "not_said": report.not_said}
+
+
+def _say_what_is_not_said(not_said: dict[str, int]) -> None:
+    for sentence, times in not_said.items():
+        note(f"not written, {times} times: {sentence}")
