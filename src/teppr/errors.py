@@ -90,7 +90,14 @@ class SplitRefused(Refused):
 
 
 class CriteriaNotMet(Refused):
-    """A release does not reach its acceptance criteria."""
+    """A release does not reach its acceptance criteria; `verdicts` is the table.
+
+    Each row is `{"criterion", "wanted", "got", "met", "detail"}`.
+    """
+
+    def __init__(self, message: str, *, verdicts: list[dict[str, object]]) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
 
 
 class AlreadyThere(Refused):

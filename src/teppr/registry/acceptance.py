@@ -77,6 +77,15 @@ class Measured:
     detail: str = ""
 
 
+def split_criterion(text: str) -> tuple[str, str]:
+    """Figure and comparison of "test/map_50 >= 0.6"; raises BadInput for anything else."""
+    at = next((i for i, letter in enumerate(text) if letter in "<>"), None)
+    figure = text[:at].strip().rstrip(":").strip()
+    if at is None or not figure:
+        raise BadInput(f"a criterion is a figure, a comparison and a number, like 'test/map_50 >= 0.6', got {text!r}")
+    return figure, Criterion.parse(figure, text[at:]).wanted
+
+
 def judge(
     accept: Mapping[str, str], evaluation: Mapping[str, Any], measured: Mapping[str, Measured]
 ) -> tuple[Verdict, ...]:

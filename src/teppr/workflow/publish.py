@@ -1,0 +1,262 @@
+"""Publishing: a run's best network becomes a release, if it is what it should be and reaches its criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from teppr import __version__, images
+from teppr.datasets.snapshot import Snapshot, SnapshotImage, find_snapshot
+from teppr.errors import AlreadyThere, BadInput, CriteriaNotMet, Refused, TepprError, UnknownName
+from teppr.files import HALF_WRITTEN, sweep
+from teppr.images import DEFAULT_MAX_PIXELS, Pixels
+from teppr.problems.contract import PROBLEMS
+from teppr.progress import QUIET, Progress
+from teppr.registry.acceptance import Measured, Verdict, judge
+from teppr.registry.bundle import Bundle, write_bundle
+from teppr.registry.releases import Registry, ReleaseInfo, ReleaseRecord, parse_key
+from teppr.registry.runtime import Runtime
+from teppr.types import ModelCard
+from teppr.workflow.checkpoint import Trained, open_checkpoint
+from teppr.workflow.latency import latency_ms
+from teppr.workflow.measure import find_all, measure, relabelled, spread
+from teppr.workflow.parity import Parity, compare
+from teppr.workflow.run import Run, StageState
+
+LATENCY_THREADS = 1
+PICTURES = 8
+FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime")
+MEASURED = ("latency_ms_p50", "latency_ms_p95", "versus_production")
+"""Figures that are measured here; all others come from the run's evaluation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRequest:
+    """What to publish a run as.
+
+    key: "<org>-<problem>-<release>"
+    accept: criteria {figure: wanted} (see `teppr.registry.acceptance`); empty takes the problem's own
+    force, why: publish although criteria are not met, for this reason, which is recorded
+    """
+
+    key: str
+    accept: Mapping[str, str] = field(default_factory=dict)
+    licence: str = ""
+    force: bool = False
+    why: str = ""
+
+
+def publish(
+    run: Run,
+    home: Path,
+    request: PublishRequest,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = QUIET,
+) -> ReleaseInfo:
+    """Export, check against the framework on real images, measure, judge, and release for ever.
+
+    Raises CriteriaNotMet with the table unless forced; AlreadyThere where the key is taken; Refused where the export
+    does not find what the trained network does, which cannot be forced.
+    """
+    with run.alone():
+        run.mark("publish", StageState.RUNNING, key=request.key)
+        sweep(run.path)
+        try:
+            info = _Publication(run, home, request, max_pixels, progress).release()
+        except TepprError as error:
+            run.mark("publish", StageState.FAILED, key=request.key, reason=str(error))
+            raise
+        run.mark("publish", StageState.FINISHED, key=request.key, forced=info.record.forced)
+    return info
+
+
+class _Publication:
+    """One publication on its way."""
+
+    def __init__(self, run: Run, home: Path, request: PublishRequest, max_pixels: int, progress: Progress) -> None:
+        self.run = run
+        self.request = request
+        self.progress = progress
+        self.max_pixels = max_pixels
+        self.registry = Registry(home)
+        self.target = parse_key(request.key)
+        self.snapshot = find_snapshot(home, run.experiment.dataset)
+        self.problem = PROBLEMS.load(self.snapshot.problem)
+        self.evaluation: Mapping[str, Any] = run.evaluation["split"]
+        self.accept = dict(request.accept or self.problem.accept)
+        self.pictures = _Pictures(self.snapshot, max_pixels)
+        self._refuse_early()
+
+    def release(self) -> ReleaseInfo:
+        """All steps; what is made on the way lies in the run's folder and goes with it."""
+        self.progress.expect(5)
+        with TemporaryDirectory(dir=self.run.path, prefix=HALF_WRITTEN) as folder:
+            trained = open_checkpoint(self.run.best)
+            bundle = self._export(trained, Path(folder))
+            runtime = Runtime(bundle, LATENCY_THREADS)
+            self.progress.advance(news="exported")
+            parity = self._parity(trained, runtime)
+            self.progress.advance(news="compared with the framework")
+            latency = latency_ms(runtime.predict, self.pictures.few, LATENCY_THREADS)
+            self.progress.advance(news="timed")
+            verdicts = judge(self.accept, self.evaluation, self._measured(runtime, latency))
+            self.progress.advance(news="judged")
+            self._refuse_unmet(verdicts)
+            record = self._record(bundle.card, verdicts, {"parity": parity.as_dict(), "latency_ms": latency})
+            info = self.registry.publish(bundle, record)
+            self.progress.advance(news="released")
+        return info
+
+    def _refuse_early(self) -> None:
+        """Find what is wrong with the request before anything long begins."""
+        if self.request.force and not self.request.why.strip():
+            raise BadInput("publishing by force needs the reason, which is recorded: --why TEXT")
+        if self.request.key in [info.record.key for info in self.registry.list()]:
+            raise AlreadyThere(f"{self.request.key} is published already and never changes; choose another release")
+        judge(self.accept, self.evaluation, {name: Measured(None) for name in MEASURED})
+
+    def _export(self, trained: Trained, folder: Path) -> Bundle:
+        facts = trained.facts
+        network = folder / "network"
+        network.mkdir()
+        exported = trained.architecture.export(trained.network, network, facts.image_size_px)
+        experiment = self.run.experiment
+        card = ModelCard(
+            key=self.request.key,
+            architecture=facts.architecture,
+            problem=self.snapshot.problem,
+            task="segment" if facts.with_masks else "detect",
+            labels=facts.labels,
+            image_size_px=facts.image_size_px,
+            inputs=exported.inputs,
+            outputs=exported.outputs,
+            decode=exported.decode,
+            score_threshold_0_1=experiment.predict.score_threshold if experiment.predict else 0.5,
+            metrics=self.evaluation,
+            source={
+                "dataset": self.snapshot.reference,
+                "run": self.run.id,
+                "epoch": facts.epoch,
+                "began_from": experiment.train.weights,
+                "backbone": facts.backbone,
+            },
+            creator=experiment.creator,
+            created=datetime.now(UTC).replace(microsecond=0),
+            licence=self.request.licence,
+            frameworks={"teppr": __version__} | {name: version(name) for name in FRAMEWORKS},
+        )
+        return write_bundle(folder / "bundle", card, exported.files)
+
+    def _parity(self, trained: Trained, runtime: Runtime) -> Parity:
+        parity = compare(trained.predict, runtime.predict, self.pictures.all(), PICTURES)
+        if not parity.compared:
+            raise Refused(
+                f"the network finds nothing in {parity.images} images of {self.pictures.split}, so that its export "
+                f"cannot be checked; train it further: teppr train"
+            )
+        if not parity.holds:
+            raise Refused(
+                f"the exported network does not find what the trained one does: {parity.agreed} of {parity.compared} "
+                f"detections in {parity.images} images agree, scores differ by up to "
+                f"{parity.largest_score_difference:.3f}, boxes by up to {parity.largest_box_difference_px:.2f} px"
+            )
+        return parity
+
+    def _measured(self, runtime: Runtime, latency: Mapping[str, Any]) -> dict[str, Measured]:
+        where = f"{latency['threads']} thread, {latency['machine']}"
+        measured = {f"latency_ms_{name}": Measured(latency[name], where) for name in ("p50", "p95")}
+        if "versus_production" in self.accept:
+            measured["versus_production"] = self._versus_production(runtime)
+        return measured
+
+    def _versus_production(self, runtime: Runtime) -> Measured:
+        """The problem's metric of this network less that of the production release, on the same images."""
+        production = self.registry.production(self.target.org, self.target.problem)
+        if production is None:
+            return Measured(None, "nothing is in production yet")
+        split = "test" if "test" in self.snapshot.splits else self.pictures.split
+        bundle = Bundle.open(production.bundle_path)
+        mine = self._score(runtime.predict, split)
+        theirs = self._score(_in_labels_of(bundle.card, runtime.card, Runtime(bundle).predict), split)
+        detail = f"{self.problem.metric} on {split}: {mine:.3f}, {production.record.key} has {theirs:.3f}"
+        return Measured(mine - theirs, detail)
+
+    def _score(self, find: Callable[[Pixels], Any], split: str) -> float:
+        pictures = self.snapshot.images(split)
+        found = find_all(find, pictures, max_pixels=self.max_pixels)
+        names = [label.name for label in self.snapshot.labels]
+        value = measure(pictures, found, names, with_masks=False).metrics["box"].as_dict()[self.problem.metric]
+        return float(value or 0)
+
+    def _refuse_unmet(self, verdicts: Sequence[Verdict]) -> None:
+        unmet = [verdict for verdict in verdicts if not verdict.met]
+        if unmet and not self.request.force:
+            lines = "\n".join(f"  {_sentence(verdict)}" for verdict in unmet)
+            raise CriteriaNotMet(
+                f"{self.request.key} is not released: {len(unmet)} of {len(verdicts)} criteria are not met\n{lines}\n"
+                "publish it all the same with --force --why TEXT",
+                verdicts=[verdict.as_dict() for verdict in verdicts],
+            )
+
+    def _record(self, card: ModelCard, verdicts: Sequence[Verdict], measured: Mapping[str, Any]) -> ReleaseRecord:
+        accepted = all(verdict.met for verdict in verdicts)
+        return ReleaseRecord(
+            key=card.key,
+            architecture=card.architecture,
+            problem=card.problem,
+            created=card.created or datetime.now(UTC),
+            creator=card.creator,
+            run=self.run.id,
+            dataset=self.snapshot.reference,
+            metrics=card.metrics,
+            acceptance=tuple(verdicts),
+            accepted=accepted,
+            forced=not accepted,
+            why="" if accepted else self.request.why.strip(),
+            measured=measured,
+        )
+
+
+class _Pictures:
+    """Images of the dataset that was held back from training, decoded when asked for."""
+
+    def __init__(self, snapshot: Snapshot, max_pixels: int) -> None:
+        self.split = next((split for split in ("val", "test") if split in snapshot.splits), snapshot.splits[0])
+        self._images = snapshot.images(self.split)
+        self._max_pixels = max_pixels
+        if not self._images:
+            raise UnknownName(f"split {self.split} of {snapshot.reference} has no images to check an export by")
+
+    @property
+    def few(self) -> list[Pixels]:
+        """Some, evenly spread."""
+        return [self._read(image) for image in spread(self._images, PICTURES)]
+
+    def all(self) -> Iterator[Pixels]:
+        """Those few first, then the others."""
+        few = spread(self._images, PICTURES)
+        chosen = {image.image_id for image in few}
+        for image in [*few, *(image for image in self._images if image.image_id not in chosen)]:
+            yield self._read(image)
+
+    def _read(self, image: SnapshotImage) -> Pixels:
+        return images.read(image.path, max_pixels=self._max_pixels)[0]
+
+
+def _in_labels_of(theirs: ModelCard, mine: ModelCard, find: Callable[[Pixels], Any]) -> Callable[[Pixels], Any]:
+    """Prediction of another model with its labels as ours number them; labels that we do not have are left out."""
+    ids = {label.name: i for i, label in enumerate(mine.labels)}
+    to_ids = {i: ids[label.name] for i, label in enumerate(theirs.labels) if label.name in ids}
+    return lambda pixels: relabelled(find(pixels), to_ids)
+
+
+def _sentence(verdict: Verdict) -> str:
+    got = "undefined" if verdict.got is None else f"{verdict.got:.4g}"
+    detail = f" ({verdict.detail})" if verdict.detail else ""
+    return f"{verdict.criterion}: wanted {verdict.wanted}, got {got}{detail}"
