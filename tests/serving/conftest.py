@@ -1,16 +1,10 @@
-"""A service with the small model, in this process and as a real one."""
+"""A service with the small model in this process, asked over real HTTP."""
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
-import orjson
 import pytest
 from fastapi import FastAPI
 
@@ -81,52 +75,3 @@ def client(service: Service) -> Iterator[httpx.Client]:
 def picture() -> bytes:
     """A PNG of 320 x 240 pixels with one "stop" and one "go"."""
     return encode_png(colored_picture(PATCHES))
-
-
-@dataclass(frozen=True)
-class Served:
-    """A real server process and what it said when it was ready."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-    models: list[str]
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30)
-
-    def predict(self, picture: bytes, path: str = "/predict") -> httpx.Response:
-        return httpx.post(f"{self.url}/api/vision/v2{path}", files={"image": ("p.png", picture)}, timeout=60)
-
-
-Serve = Callable[..., Any]
-
-
-def environment(**settings: object) -> dict[str, str]:
-    """The process's own without its TEPPR_*, and with these."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TEPPR_")}
-    return own | {f"TEPPR_{name.upper()}": str(value) for name, value in settings.items()}
-
-
-@pytest.fixture(scope="session")
-def serve() -> Serve:
-    """`with serve("--model", path) as served:` runs `teppr serve` on a free port until the block ends."""
-
-    @contextmanager
-    def run(*arguments: object, **settings: object) -> Iterator[Served]:
-        command = [sys.executable, "-m", "teppr", "serve", "--port", "0", "--json", *map(str, arguments)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(**settings)) as process:
-            try:
-                assert process.stdout is not None
-                ready = orjson.loads(process.stdout.readline())
-                yield Served(process=process, url=ready["url"], models=ready["models"])
-            finally:
-                process.terminate()
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def served(serve: Serve, bundle: Bundle, second_bundle: Bundle) -> Iterator[Served]:
-    """One real process for all tests that only ask it."""
-    with serve("--model", bundle.path, "--model", second_bundle.path) as running:
-        yield running
