@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from teppr.annotations.images import ImageFolders
 from teppr.annotations.names import provenance_of
 from teppr.errors import BadFile
 from teppr.files import HALF_WRITTEN, sha256_of
@@ -67,18 +68,20 @@ def identified(path: Path, problem: Problem, given: Provenance) -> tuple[Provena
     return provenance, file
 
 
-def image_folders(path: Path, provenance: Provenance, images: Path | None) -> list[Path]:
-    """Where to look for the images of an annotation file, best first.
+def image_folders(path: Path, provenance: Provenance, images: Path | None) -> ImageFolders:
+    """Where to look for the images of an annotation file.
 
-    images: a folder given by the user; otherwise the file's own folder, and in a job `images/<batch>` and `images`
+    images: a folder given by the user; otherwise the file's own folder, and in a job `images/<batch>` and `images`,
+        or all batches where the file's is not known
     """
     batches = [provenance.batch] if provenance.batch and Path(provenance.batch).name == provenance.batch else []
     if images is not None:
-        return [images.absolute(), *(images.absolute() / batch for batch in batches)]
-    of_job = path.parent.parent / "images"
+        return ImageFolders([images.absolute(), *(images.absolute() / batch for batch in batches)])
     if path.parent.name != "annotations":
-        return [path.parent]
-    return [*(of_job / batch for batch in batches), of_job, path.parent]
+        return ImageFolders([path.parent])
+    of_job = path.parent.parent / "images"
+    unknown = sorted(folder for folder in of_job.glob("*") if folder.is_dir()) if not batches else []
+    return ImageFolders([*(of_job / batch for batch in batches), of_job, path.parent], equals=unknown)
 
 
 def format_asked(path: Path, name: str | None) -> Format:

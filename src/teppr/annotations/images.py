@@ -57,17 +57,22 @@ Verdict: TypeAlias = Checked | NotUsable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """An image that is not where its entry says; `reason`: "missing", "spelling", "outside"."""
+    """An image that is not where its entry says; `reason`: "missing", "spelling", "outside", "several"."""
 
     reason: str
     message: str
 
 
 class ImageFolders:
-    """The folders in which one annotation file's images are looked for, best first."""
+    """The folders in which one annotation file's images are looked for.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    folders: best first
+    equals: where to look after these; an image that several of them hold is none, since it may be the wrong one
+    """
+
+    def __init__(self, folders: Sequence[Path], equals: Sequence[Path] = ()) -> None:
         self.folders = tuple(folders)
+        self.equals = tuple(equals)
         self._names: dict[Path, frozenset[str]] = {}
         self._spellings: dict[Path, dict[str, str]] = {}
 
@@ -79,11 +84,21 @@ class ImageFolders:
         for folder in self.folders:
             if parts and self._is_there(folder, parts):
                 return folder.joinpath(*parts)
-        for folder in self.folders:
+        in_equals = [folder for folder in self.equals if parts and self._is_there(folder, parts)]
+        if len(in_equals) == 1:
+            return in_equals[0].joinpath(*parts)
+        if in_equals:
+            message = f"{filename!r} is in several folders: {', '.join(map(str, in_equals))}"
+            return Elsewhere(reason="several", message=message)
+        return self._missing(filename, parts)
+
+    def _missing(self, filename: str, parts: Sequence[str]) -> Elsewhere:
+        everywhere = (*self.folders, *self.equals)
+        for folder in everywhere:
             if spelled := self._in_other_spelling(folder, parts):
                 message = f"{filename!r} is not there, but in another spelling: {spelled!r}"
                 return Elsewhere(reason="spelling", message=message)
-        return Elsewhere(reason="missing", message=f"{filename!r} is not in {', '.join(map(str, self.folders))}")
+        return Elsewhere(reason="missing", message=f"{filename!r} is not in {', '.join(map(str, everywhere))}")
 
     def would_be(self, filename: str) -> Path | Elsewhere:
         """Where the image belongs, without looking; Elsewhere only for names that lead out."""

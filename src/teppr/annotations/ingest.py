@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from teppr.annotations.delivery import annotation_files, format_asked, identified, image_folders
 from teppr.annotations.entries import Judge, Judged, Place, finding_of
-from teppr.annotations.images import Elsewhere, ImageChecker, ImageFolders
+from teppr.annotations.images import Elsewhere, ImageChecker
 from teppr.annotations.report import IngestReport
 from teppr.annotations.rules import Broken
 from teppr.errors import AlreadyThere, BadFile, BadInput
@@ -180,7 +180,7 @@ class _FileIngest:
 
     def _places(self, records: Iterable[ImageRecord | Unread]) -> Iterator[tuple[Item, Path | None]]:
         """Every part of the file with the place of its image, and that place again where it is to be opened."""
-        folders = ImageFolders(image_folders(self._path, self._provenance, self._options.images))
+        folders = image_folders(self._path, self._provenance, self._options.images)
         for part in records:
             if isinstance(part, Unread):
                 yield (part, NOWHERE), None
