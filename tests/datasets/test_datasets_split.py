@@ -119,7 +119,7 @@ def test_fewer_splits_are_offered_where_they_would_do() -> None:
     with pytest.raises(SplitRefused) as caught:
         split(ones(groups), matrix_of(groups, ("a",)), THIRDS)
 
-    assert "ask for 2 split(s)" in str(caught.value.conflicts[0]["remedies"])
+    assert "ask for 2 splits only" in str(caught.value.conflicts[0]["remedies"])
 
 
 def test_a_label_may_be_missing_where_that_is_allowed() -> None:

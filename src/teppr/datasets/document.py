@@ -58,16 +58,17 @@ class Parent(_Part):
 class SplitRecord(_Part):
     """How images came into their splits.
 
-    method: "ratios" (by the splitter), "files" (as annotation files say)
-    ratios: shares that sum to 1
+    method: "shares" (by the splitter), "files" (as annotation files say)
+    shares: {split: share}, they sum to 1
     files: {split: patterns of annotation files}
+    group_by: what went to one split whole: "image", "batch", "folder"
     """
 
-    method: Literal["ratios", "files"]
-    ratios: dict[str, float] = {}
+    method: Literal["shares", "files"]
+    shares: dict[str, float] = {}
     files: dict[str, list[str]] = {}
     seed: int = 0
-    group_by: str | None = None
+    group_by: str = "image"
     allow_missing: list[str] = []
 
 
@@ -83,6 +84,7 @@ class DatasetDocument(_Part):
     """`dataset.json`.
 
     filters: the conditions that images and regions had to meet, as given
+    left_out: how many images and regions did not meet them, by reason
     packed: images lie in the folder itself; otherwise they are where the annotation database found them
     has_masks: some region is more than a rectangle
     """
@@ -97,6 +99,7 @@ class DatasetDocument(_Part):
     splits: dict[str, SplitTable]
     split: SplitRecord
     filters: dict[str, Any] = {}
+    left_out: dict[str, int] = {}
     parents: list[Parent] = []
     packed: bool = False
     has_masks: bool
@@ -110,11 +113,12 @@ def in_order(splits: Iterable[str]) -> tuple[str, ...]:
 
 
 def version_of(document: DatasetDocument) -> str:
-    """The version that the content makes: all of the document but the version itself and the files' hashes.
+    """The version that the content makes: all of the document but the version itself and where and how it is kept.
 
     The hashes of the tables' content stand for the tables, so that another Parquet library gives the same version.
     """
-    content = document.model_dump(mode="json", exclude={"version": True, "tables": {"__all__": {"sha256"}}})
+    where_and_how: Any = {"version": True, "packed": True, "tables": {"__all__": {"sha256"}}}
+    content = document.model_dump(mode="json", exclude=where_and_how)
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:VERSION_DIGITS]
 
 

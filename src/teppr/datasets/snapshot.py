@@ -131,17 +131,15 @@ def find_snapshot(home: Path, reference: str) -> Snapshot:
     """
     if (Path(reference) / DOCUMENT).is_file():
         return Snapshot.open(Path(reference))
-    folder = home / "datasets"
     name, _, version = reference.partition("@")
     if name not in dataset_names(home):
         raise UnknownName.of("dataset", name, dataset_names(home))
     versions = dataset_versions(home, name)
-    if not version:
-        version = _latest(folder / name, versions)
-    fitting = [known for known in versions if known.startswith(version)]
+    asked = version or latest_version(home, name)
+    fitting = [known for known in versions if asked and known.startswith(asked)]
     if len(fitting) != 1:
         raise UnknownName.of("dataset version", reference, [f"{name}@{known}" for known in versions])
-    return Snapshot.open(folder / name / fitting[0])
+    return Snapshot.open(home / "datasets" / name / fitting[0])
 
 
 def dataset_names(home: Path) -> list[str]:
@@ -154,22 +152,22 @@ def dataset_versions(home: Path, name: str) -> list[str]:
     return sorted(path.parent.name for path in _documents(home, name))
 
 
+def latest_version(home: Path, name: str) -> str | None:
+    """The version of a dataset that was created last, or its only one; None where that is not on record."""
+    versions = dataset_versions(home, name)
+    if len(versions) == 1:
+        return versions[0]
+    try:
+        latest = (home / "datasets" / name / LATEST).read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return latest if latest in versions else None
+
+
 def _documents(home: Path, name: str) -> Iterator[Path]:
     for path in (home / "datasets").glob(f"{name}/*/{DOCUMENT}"):
         if not path.parent.name.startswith(HALF_WRITTEN):
             yield path
-
-
-def _latest(folder: Path, versions: list[str]) -> str:
-    if len(versions) == 1:
-        return versions[0]
-    try:
-        return (folder / LATEST).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        names = ", ".join(f"{folder.name}@{version}" for version in versions)
-        raise UnknownName(
-            f"which version of {folder.name} was created last is not on record; name one: {names}"
-        ) from error
 
 
 def _bounds(annotations: pa.Table, image_ids: Ints) -> list[tuple[int, int]]:

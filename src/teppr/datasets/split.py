@@ -97,7 +97,7 @@ def refusal(
     matrix: LabelMatrix, conflict: Collection[int], required: Collection[int], splits: Collection[str]
 ) -> SplitRefused:
     """The error that explains a conflict, a row a label."""
-    fewer = next((n for n in range(len(splits) - 1, 0, -1) if not cover(matrix, required, n).conflict), 0)
+    fewer = next((n for n in range(len(splits) - 1, 1, -1) if not cover(matrix, required, n).conflict), 0)
     rows = [_row(matrix, label, conflict, len(splits), fewer) for label in conflict]
     alone = [matrix.labels[label] for label in required if matrix.degrees[label] < len(splits)]
     names = ", ".join(str(row["label"]) for row in rows)
@@ -123,5 +123,5 @@ def _row(matrix: LabelMatrix, label: int, conflict: Collection[int], splits: int
         f"let it be missing: --allow-missing {name}",
     ]
     if fewer:
-        remedies.insert(3, f"ask for {fewer} split(s)")
+        remedies.insert(3, f"ask for {fewer} splits only")
     return {"label": name, "groups": groups, "splits": splits, "remedies": remedies}

@@ -36,7 +36,7 @@ from teppr.datasets.tables import (
     write_table,
 )
 from teppr.errors import BadFile, BadInput, Corrupt
-from teppr.files import sha256_of, sweep, whole_file, whole_folder
+from teppr.files import HALF_WRITTEN, sha256_of, sweep, whole_file, whole_folder
 from teppr.progress import QUIET, Progress
 from teppr.types import Rect
 
@@ -58,6 +58,7 @@ class Content:
     split: SplitRecord
     filters: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[Parent, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -77,6 +78,7 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
     """Write the version, or find it written already; it is the dataset's latest from then on.
 
     pack: copy the images into the folder, so that it can travel
+    A version whose images lay elsewhere, or were not packed, is written anew with the same content; a packed one stays.
     Raises Corrupt where an image is no longer the one that was ingested, or an earlier writing was changed.
     """
     rows = _ordered(content.rows)
@@ -118,11 +120,13 @@ def _write(
     progress: Progress,
 ) -> Path:
     draft = _document(content, tables, packed=pack)
-    path = folder / draft.version
+    path = target = folder / draft.version
     if path.exists():
-        _check_written(path)
-        return path
-    with whole_folder(path) as half:
+        there = _checked(path)
+        if there.document.packed or (not pack and there.images_table.equals(tables[IMAGES])):
+            return path
+        target = folder / f"{HALF_WRITTEN}renewed-{path.name}"
+    with whole_folder(target) as half:
         for name, table in tables.items():
             write_table(half / name, table)
         entries = {
@@ -131,6 +135,10 @@ def _write(
         if pack:
             _copy_images(half, copies, progress)
         (half / DOCUMENT).write_bytes(document_bytes(draft.model_copy(update={"tables": entries})))
+    if target != path:
+        path.rename(folder / f"{HALF_WRITTEN}replaced-{path.name}")
+        target.rename(path)
+        sweep(folder)
     return path
 
 
@@ -147,6 +155,7 @@ def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool)
         splits=split_tables(tables[IMAGES], tables[ANNOTATIONS], content.labels),
         split=content.split,
         filters=dict(content.filters),
+        left_out=dict(content.left_out),
         parents=sorted(content.parents, key=lambda parent: (parent.name, parent.sha256)),
         packed=packed,
         has_masks=any(not isinstance(region.shape, Rect) for region in regions),
@@ -158,14 +167,15 @@ def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool)
     return document.model_copy(update={"version": version_of(document)})
 
 
-def _check_written(path: Path) -> None:
-    written = Snapshot.open(path).document.tables
-    changed = [name for name, entry in written.items() if sha256_of(path / name) != entry.sha256]
+def _checked(path: Path) -> Snapshot:
+    snapshot = Snapshot.open(path)
+    changed = [name for name, entry in snapshot.document.tables.items() if sha256_of(path / name) != entry.sha256]
     if changed:
         raise Corrupt(
             f"{path} holds this version already, but {', '.join(changed)} was changed since; remove the folder and "
             "create the dataset again"
         )
+    return snapshot
 
 
 def _copy_images(folder: Path, copies: Iterator[tuple[Path, ImageRow]], progress: Progress) -> None:
