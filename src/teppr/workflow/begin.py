@@ -23,13 +23,23 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     Raises BadExperiment where dataset or architecture cannot do what is asked.
     """
     snapshot = find_snapshot(home, experiment.dataset)
-    pinned = experiment.model_copy(update={"dataset": _pinned(experiment.dataset, snapshot)})
+    pinned = _pinned(experiment, snapshot)
     check_feasible(pinned, snapshot)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
         return create_run(home, pinned)
     earlier.take_over(pinned)
     return earlier
+
+
+def run_of(experiment: Experiment, home: Path) -> Run:
+    """The newest run of an experiment; raises UnknownName where it was never begun."""
+    pinned = _pinned(experiment, find_snapshot(home, experiment.dataset))
+    run = run_to_go_on_with(home, pinned)
+    if run is None:
+        raise UnknownName(f"there is no run of experiment {experiment.name!r} as its file is now: teppr train FILE")
+    run.take_over(pinned)
+    return run
 
 
 def check_feasible(experiment: Experiment, snapshot: Snapshot) -> None:
@@ -99,6 +109,7 @@ def _weights_path(home: Path, origin: str) -> Path:
     return find_run(home, run).best
 
 
-def _pinned(reference: str, snapshot: Snapshot) -> str:
+def _pinned(experiment: Experiment, snapshot: Snapshot) -> Experiment:
     # A folder is named by its path, so that the run finds it again from anywhere.
-    return str(snapshot.path) if Path(reference).is_dir() else snapshot.reference
+    reference = str(snapshot.path) if Path(experiment.dataset).is_dir() else snapshot.reference
+    return experiment.model_copy(update={"dataset": reference})

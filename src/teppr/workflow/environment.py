@@ -6,11 +6,13 @@ import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
 from teppr import __version__
+from teppr.errors import MissingExtra
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "pycocotools", "torch", "torchvision")
 """What decides about the numbers that come out."""
@@ -57,3 +59,9 @@ def _ask_git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return asked.stdout.strip()
+
+
+def require_training() -> None:
+    """Raise MissingExtra with the command that installs what training needs, where it is not installed."""
+    if not all(find_spec(name) for name in ("torch", "torchvision", "tensorboard")):
+        raise MissingExtra("training", "train")

@@ -54,7 +54,6 @@ def find_all(
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[int, Detections]:
     """Detections by image id; ends early, with what there is, where `stop` says so. Raises BadImage naming the file."""
-    progress.expect(len(images))
     found: dict[int, Detections] = {}
     for image in images:
         if stop():

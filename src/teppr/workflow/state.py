@@ -23,7 +23,9 @@ class TrainingState:
 
     epoch, step: epochs done, and steps done in the current one (all of them: only its validation is left)
     sums: of the current epoch's losses
-    best, best_epoch: the best value yet of the metric that counts, and after how many epochs; None and 0 before
+    best, best_epoch: the best value yet of the metric that counts, and after how many epochs it was last reached;
+        None and 0 before
+    improved_epoch: after how many epochs the value last got better
     optimizer, optimizer_stage: the optimiser's memory, and the index of the stage that it belongs to
     seconds: spent on training so far, by all processes
     """
@@ -33,6 +35,7 @@ class TrainingState:
     sums: dict[str, float] = field(default_factory=dict)
     best: float | None = None
     best_epoch: int = 0
+    improved_epoch: int = 0
     optimizer: Mapping[str, Any] | None = None
     optimizer_stage: int = 0
     seconds: float = 0.0
@@ -57,9 +60,11 @@ class TrainingState:
         return {name: value / min(steps, max(1, self.step)) for name, value in self.sums.items()}
 
     def is_best(self, value: float, epoch: int) -> bool:
-        """Whether the value is better than all before; if so it is remembered."""
-        if self.best is not None and value <= self.best:
+        """Whether no value before was better; if so it is remembered. Of equal ones the later is better trained."""
+        if self.best is not None and value < self.best:
             return False
+        if self.best is None or value > self.best:
+            self.improved_epoch = epoch
         self.best, self.best_epoch = value, epoch
         return True
 

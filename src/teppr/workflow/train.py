@@ -151,7 +151,7 @@ class Training:
         with mixed_precision(self.device):
             losses = self.architecture.losses(self.network, samples)
         total = torch.stack([loss.float() for loss in losses.values()]).sum()
-        values = {"loss": float(total)} | {f"loss/{name}": float(loss) for name, loss in losses.items()}
+        values = {"loss": total.item()} | {f"loss/{name}": loss.item() for name, loss in losses.items()}
         if not math.isfinite(values["loss"]):
             raise BadExperiment(
                 f"training diverged: the loss is {values['loss']} in epoch {state.epoch + 1}, step {state.step + 1}, "
@@ -205,8 +205,8 @@ class Training:
         return figures.get(self.options.best_by, float(self.state.epoch))
 
     def _patience_is_over(self) -> Ending | None:
-        early = self.options.early_stop
-        if early and self.state.best_epoch and self.state.epoch - self.state.best_epoch >= early.patience_epochs:
+        early, improved = self.options.early_stop, self.state.improved_epoch
+        if early and improved and self.state.epoch - improved >= early.patience_epochs:
             return Ending.EARLY_STOP
         return None
 
