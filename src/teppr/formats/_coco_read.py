@@ -131,9 +131,12 @@ def _key(identifier: object) -> int:
     return hash(identifier) if isinstance(identifier, int | float | str) else _NO_KEY
 
 
+def _numbers(kept: array[int]) -> Ints:
+    return np.frombuffer(kept, np.int64) if kept else np.empty(0, np.int64)
+
+
 def _notes(survey: _Survey) -> tuple[str, ...]:
-    ids = np.frombuffer(survey.ids, np.int64) if survey.ids else np.empty(0, np.int64)
-    repeated = len(ids) - len(np.unique(ids))
+    repeated = len(survey.ids) - len(np.unique(_numbers(survey.ids)))
     return (f"{repeated} annotations have an id that an earlier one has; all are kept",) if repeated else ()
 
 
@@ -164,8 +167,7 @@ class _Join:
     """Which annotations belong to which image, by the hashes of the images' ids."""
 
     def __init__(self, survey: _Survey) -> None:
-        self._image_keys = np.array(survey.images.keys, np.int64)
-        self._keys = np.array(survey.annotations.keys, np.int64)
+        self._image_keys, self._keys = _numbers(survey.images.keys), _numbers(survey.annotations.keys)
         self._order: Ints = np.argsort(self._keys, kind="stable")
         ordered = self._keys[self._order]
         self._begins = np.searchsorted(ordered, self._image_keys, "left")

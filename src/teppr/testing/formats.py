@@ -1,0 +1,319 @@
+"""What every annotation format must do. Authors of a format inherit `FormatContract` and supply the fixture `plugin`.
+
+    @pytest.fixture(scope="module")
+    def plugin() -> Format:
+        return MyFormat()
+
+
+    class TestMyFormat(FormatContract):
+        pass
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teppr.errors import BadInput
+from teppr.formats import Format, ReadOptions, WriteReport, format_of
+from teppr.geometry import mask_of_bitmap, rings_of
+from teppr.types import (
+    Circle,
+    Ellipse,
+    ImageRecord,
+    Mask,
+    Polygon,
+    Polyline,
+    Rect,
+    Region,
+    Ring,
+    Shape,
+    Spot,
+    Unread,
+)
+
+MOST_BYTES_KEPT = 100
+"""What reading or writing may keep of an entry or a region that is done with: where it stands, its ids, its name."""
+
+_words = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\"), min_size=1, max_size=12)
+names = _words.filter(lambda text: bool(text.strip()))
+"""Labels, file names: any text that is not blank."""
+numbers = st.integers(-3000, 9000) | st.floats(-3000, 9000)
+points = st.tuples(numbers, numbers)
+
+
+def _open(ring: Ring) -> bool:
+    return len(ring) < 2 or ring[0] != ring[-1]
+
+
+_rings = st.lists(points, max_size=6).map(tuple).filter(_open)
+_masks = st.builds(
+    lambda bits, shape, compressed: replace(
+        mask_of_bitmap(np.resize(np.array(bits, np.uint8), shape)), compressed_in_file=compressed
+    ),
+    st.lists(st.integers(0, 1), min_size=1, max_size=40),
+    st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    st.booleans(),
+).filter(lambda mask: bool(rings_of(mask)))
+
+SHAPES: dict[str, st.SearchStrategy[Shape]] = {
+    "rect": st.builds(Rect, numbers, numbers, numbers, numbers),
+    "circle": st.builds(Circle, numbers, numbers, numbers),
+    "ellipse": st.builds(Ellipse, numbers, numbers, numbers, numbers, st.floats(-4, 4)),
+    "polygon": st.builds(lambda ring: Polygon((ring,)), _rings),
+    "polygon that repeats its first corner": st.builds(
+        lambda ring: Polygon((ring,), closed_in_file=True), _rings.filter(bool)
+    ),
+    "polygon of several rings": st.builds(lambda rings: Polygon(tuple(rings)), st.lists(_rings, min_size=2, max_size=3)),
+    "polyline": st.builds(Polyline, st.lists(points, max_size=6).map(tuple)),
+    "point": st.builds(Spot, numbers, numbers),
+    "mask": _masks,
+}
+"""Any valid shape, by kind; degenerate ones too, for those are for the design rules to find."""
+
+_values = names | st.integers(-(2**53), 2**53) | st.booleans() | st.floats(allow_nan=False, allow_infinity=False)
+_attributes = st.dictionaries(names.filter(lambda name: name not in ("label", "class")), _values, max_size=3)
+
+
+@dataclass(frozen=True)
+class Document:
+    """Records that one file can hold: one attribute holds all labels, no id stands twice."""
+
+    records: tuple[ImageRecord, ...]
+    label_attribute: str | None
+
+    @property
+    def regions(self) -> list[Region]:
+        """All regions of all images."""
+        return [region for record in self.records for region in record.regions if isinstance(region, Region)]
+
+    @property
+    def options(self) -> ReadOptions:
+        """What a reader must be told to find the labels."""
+        labelled = any(region.label is not None for region in self.regions)
+        return ReadOptions(label_attribute=self.label_attribute or "label") if labelled else ReadOptions()
+
+
+@st.composite
+def documents(draw: st.DrawFn, shapes: st.SearchStrategy[Shape], *, rich: bool = False) -> Document:
+    """Records of up to three images; `rich` ones bring ids, boxes, areas and sizes of their own too."""
+    label_attribute = draw(st.sampled_from([None, "label", "class"]))
+    count = draw(st.integers(0, 3))
+    ids = iter(draw(st.lists(st.integers(0, 2**40), unique=True, min_size=20, max_size=20)))
+    records = []
+    for i in range(count):
+        regions = [draw(_region(shapes, j, label_attribute)) for j in range(draw(st.integers(0, 3)))]
+        record = ImageRecord(filename=draw(names), where=f"[{i}]", regions=tuple(regions), attributes=draw(_attributes))
+        record = replace(record, size_bytes=draw(st.none() | st.integers(0, 2**40)))
+        records.append(draw(_enriched(record, ids)) if rich else record)
+    document = Document(tuple(records), label_attribute)
+    if any(region.label is not None for region in document.regions):
+        return document
+    # Where nothing is labelled, whatever attribute there is might be taken for the label.
+    bare = [replace(r, regions=tuple(replace(g, attributes={}) for g in r.regions)) for r in records]  # type: ignore[type-var]
+    return Document(tuple(bare), label_attribute)
+
+
+@st.composite
+def _region(draw: st.DrawFn, shapes: st.SearchStrategy[Shape], index: int, label_attribute: str | None) -> Region:
+    label = draw(st.none() | names)
+    return Region(
+        shape=draw(shapes),
+        label=label,
+        label_attribute=None if label is None else label_attribute,
+        attributes=draw(_attributes),
+        index=index,
+        where=f"regions[{index}]",
+    )
+
+
+@st.composite
+def _enriched(draw: st.DrawFn, record: ImageRecord, ids: Iterator[int]) -> ImageRecord:
+    regions = tuple(
+        replace(
+            region,
+            is_crowd=draw(st.booleans()),
+            source_id=draw(st.sampled_from([None, next(ids)])),
+            box_xywh_px=draw(st.none() | st.tuples(numbers, numbers, numbers, numbers)),
+            area_px=draw(st.none() | numbers),
+        )
+        for region in record.regions
+        if isinstance(region, Region)
+    )
+    size_wh = draw(st.none() | st.tuples(st.integers(1, 20000), st.integers(1, 20000)))
+    return replace(record, regions=regions, size_wh=size_wh, source_id=draw(st.sampled_from([None, next(ids)])))
+
+
+_OF_REGIONS = (
+    ("shape", "label", "attributes", "index", "is_crowd"),
+    ("label_attribute", "source_id", "box_xywh_px", "area_px"),
+)
+"""What must come back, and what must where it was given."""
+
+
+def differences(written: Sequence[ImageRecord], read: Sequence[ImageRecord | Unread]) -> list[str]:
+    """What reading gives otherwise than it was written; paths aside, and what was left to the format (ids, boxes)."""
+    if len(written) != len(read):
+        return [f"{len(written)} entries written, {len(read)} read"]
+    found = []
+    for before, after in zip(written, read, strict=True):
+        if isinstance(after, Unread):
+            found.append(f"{before.where}: {after.message}")
+            continue
+        found += _changed(before, after, ("filename", "size_bytes", "size_wh", "attributes"), ("source_id",))
+        found += [] if len(before.regions) == len(after.regions) else [f"{before.where}: another number of regions"]
+        for one, other in zip(before.regions, after.regions, strict=False):
+            found += _changed(one, other, *_OF_REGIONS)
+    return found
+
+
+def _changed(before: object, after: object, exact: Iterable[str], if_given: Iterable[str]) -> list[str]:
+    names = [*exact, *(name for name in if_given if getattr(before, name, None) is not None)]
+    pairs = [(name, getattr(before, name, None), getattr(after, name, None)) for name in names]
+    return [f"{name}: wrote {old!r}, read {new!r}" for name, old, new in pairs if old != new]
+
+
+class FormatContract:
+    """Every format passes these; subclass and supply the fixture `plugin`, of module or wider scope."""
+
+    def test_it_says_what_it_is(self, plugin: Format) -> None:
+        assert plugin.name.isidentifier()
+        assert plugin.title
+        assert plugin.suffixes
+        assert all(suffix.startswith(".") for suffix in plugin.suffixes)
+
+    @pytest.mark.parametrize("kind", SHAPES)
+    @settings(max_examples=30, deadline=None)
+    @given(data=st.data())
+    def test_what_is_written_is_read_again(self, plugin: Format, kind: str, data: st.DataObject) -> None:
+        _there_and_back(plugin, data.draw(documents(SHAPES[kind])))
+
+    @settings(max_examples=50, deadline=None)
+    @given(document=documents(st.one_of(*SHAPES.values()), rich=True))
+    def test_what_records_bring_beside_shapes_is_written_or_told(self, plugin: Format, document: Document) -> None:
+        _there_and_back(plugin, document)
+
+    def test_what_it_writes_it_knows_again_and_no_other_format_does(self, plugin: Format, tmp_path: Path) -> None:
+        path = tmp_path / f"file{plugin.suffixes[0]}"
+        plugin.write(_street(3), path)
+        assert plugin.sniff(path)
+        assert format_of(path).name == plugin.name
+
+    def test_regions_that_could_not_be_read_are_told(self, plugin: Format, tmp_path: Path) -> None:
+        unread = Unread(rule="DR08", message="no number", where="regions[1]", index=1)
+        records = [replace(record, regions=(*record.regions[:1], unread)) for record in _street(2)]
+        report = plugin.write(records, tmp_path / f"file{plugin.suffixes[0]}")
+        assert report.regions == 2
+        assert sum(times for what, times in report.not_said.items() if "DR08" in what) == 2
+
+    def test_a_writing_that_fails_leaves_what_was_there(self, plugin: Format, tmp_path: Path) -> None:
+        path = tmp_path / f"file{plugin.suffixes[0]}"
+        plugin.write(_street(2), path)
+        before = path.read_bytes()
+        with pytest.raises(ZeroDivisionError):
+            plugin.write(_failing(), path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+    @settings(deadline=None)
+    @given(content=st.binary(max_size=60) | st.text("[]{}\":,1e \n\tatru\\", max_size=60).map(str.encode))
+    def test_whatever_a_file_holds_it_is_read_or_refused(self, plugin: Format, content: bytes) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"file{plugin.suffixes[0]}"
+            path.write_bytes(content)
+            plugin.sniff(path)
+            _read_or_refuse(plugin, path)
+
+    @settings(deadline=None)
+    @given(data=st.data())
+    def test_a_damaged_file_is_read_or_refused(self, plugin: Format, data: st.DataObject) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / f"file{plugin.suffixes[0]}"
+            plugin.write(_street(2), path)
+            content = bytearray(path.read_bytes())
+            at = data.draw(st.integers(0, len(content) - 1))
+            content[at : at + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=8))
+            path.write_bytes(content)
+            plugin.sniff(path)
+            _read_or_refuse(plugin, path)
+
+    def test_what_is_no_file_is_refused(self, plugin: Format, tmp_path: Path) -> None:
+        for path in (tmp_path, tmp_path / "nothing"):
+            assert not plugin.sniff(path)
+            with pytest.raises(BadInput):
+                list(plugin.read(path, ReadOptions()).records)
+
+    def test_memory_does_not_grow_with_the_number_of_images(self, plugin: Format, tmp_path: Path) -> None:
+        path = tmp_path / f"file{plugin.suffixes[0]}"
+        few, many, regions = 200, 800, 20
+        peaks = {count: _peaks(plugin, path, count, regions) for count in (few, many)}
+        more = (many - few) * (1 + regions)
+        growth = [(high - low) / more for low, high in zip(peaks[few], peaks[many], strict=True)]
+        assert max(growth) < MOST_BYTES_KEPT, f"bytes kept of each entry and region written, read: {growth}"
+
+
+def _there_and_back(plugin: Format, document: Document) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{plugin.suffixes[0]}"
+        report = plugin.write(iter(document.records), path)
+        reading = plugin.read(path, document.options)
+        read = list(reading.records)
+    assert report.images == len(document.records)
+    assert reading.entries in (None, len(read))
+    if not report.not_said:
+        assert report.regions == len(document.regions)
+        assert differences(document.records, read) == []
+    else:
+        assert len(read) == len(document.records)
+
+
+def _read_or_refuse(plugin: Format, path: Path) -> None:
+    try:
+        for record in plugin.read(path, ReadOptions()).records:
+            assert isinstance(record, ImageRecord | Unread)
+    except BadInput as error:
+        assert str(path.name) in str(error) or "--label-attribute" in str(error)
+
+
+def _street(count: int, regions: int = 4) -> Iterator[ImageRecord]:
+    """Plausible records: boxes that every format can say."""
+    for i in range(count):
+        boxes = tuple(
+            Region(shape=Rect(10 + j, 20, 30, 40), label=f"sign {j % 3}", index=j, where=f"regions[{j}]")
+            for j in range(regions)
+        )
+        yield ImageRecord(filename=f"street/{i:06d}.jpg", where=f"[{i}]", regions=boxes, size_wh=(640, 480))
+
+
+def _failing() -> Iterator[ImageRecord]:
+    yield from _street(1)
+    raise ZeroDivisionError
+
+
+def _peaks(plugin: Format, path: Path, count: int, regions: int) -> tuple[int, int]:
+    """Most bytes in use while that many records are written, and while they are read."""
+
+    def write() -> WriteReport:
+        return plugin.write(_street(count, regions), path)
+
+    def read() -> Any:
+        return sum(1 for _ in plugin.read(path, ReadOptions()).records)
+
+    peaks = []
+    for work in (write, read):
+        tracemalloc.start()
+        try:
+            work()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    return peaks[0], peaks[1]
