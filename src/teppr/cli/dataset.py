@@ -114,8 +114,8 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    columns = ("name", "version", "latest", "problem", "images", "regions", "labels", "splits")
-    cells = [[_cell(key, row[key]) for key in columns] for row in rows]
+    columns = ("dataset", "latest", "problem", "images", "regions", "labels", "splits")
+    cells = [[f"{row['name']}@{row['version']}", *(_cell(key, row[key]) for key in columns[1:])] for row in rows]
     print_table(session.console, f"Datasets in {home}", columns, cells)
 
 
@@ -227,12 +227,9 @@ def _show(session: Session, snapshot: Snapshot, seconds: float, *, as_json: bool
         head = {"name": snapshot.name, "version": snapshot.version, "problem": snapshot.problem, "labels": labels}
         print_json({**head, "splits": splits, "seconds": seconds})
         return
-    columns = (
-        "label",
-        *snapshot.splits,
-        "images: " + " ".join(f"{_ink(i)} {n}" for i, n in enumerate(snapshot.splits)),
-    )
-    print_table(session.console, f"{snapshot.reference}: images / regions", columns, _label_rows(snapshot, labels))
+    legend = " ".join(f"{_ink(i)} {split}" for i, split in enumerate(snapshot.splits))
+    title = f"{snapshot.reference}: images / regions ({legend})"
+    print_table(session.console, title, ("label", *snapshot.splits, "images"), _label_rows(snapshot, labels))
     for reason, count in document.left_out.items():
         note(f"{reason}: {count}")
     typer.echo(snapshot.path)
@@ -240,13 +237,15 @@ def _show(session: Session, snapshot: Snapshot, seconds: float, *, as_json: bool
 
 def _label_rows(snapshot: Snapshot, labels: Iterable[str]) -> Iterator[list[object]]:
     tables = [snapshot.document.splits[split] for split in snapshot.splits]
+    width = max(len(f"{table.regions:,}") for table in tables)
     for label in labels:
-        yield _label_row(label, [(table.per_label[label].images, table.per_label[label].regions) for table in tables])
-    yield _label_row("all", [(table.images, table.regions) for table in tables])
+        counts = [table.per_label[label] for table in tables]
+        yield _label_row(label, [(count.images, count.regions) for count in counts], width)
+    yield _label_row("all", [(table.images, table.regions) for table in tables], width)
 
 
-def _label_row(label: str, counts: list[tuple[int, int]]) -> list[object]:
-    cells = [f"{images:>6} / {regions:>6}" for images, regions in counts]
+def _label_row(label: str, counts: list[tuple[int, int]], width: int) -> list[object]:
+    cells = [f"{images:>{width},} / {regions:>{width},}" for images, regions in counts]
     return [label, *cells, _bar([images for images, _ in counts])]
 
 
@@ -299,4 +298,4 @@ def _cell(key: str, value: Any) -> object:  # noqa: ANN401 - any value of a list
         return len(value)
     if key == "latest":
         return "yes" if value else ""
-    return "/".join(value) if key == "splits" else value
+    return " ".join(value) if key == "splits" else value
