@@ -22,6 +22,7 @@ MARGIN = 0.6
 """What is shown around a region, as a share of its longer side."""
 LEAST_MARGIN_PX = 24.0
 FAULTY = "#ff2d55"
+OUTSIDE_GREY = 70
 
 
 class Pictures:
@@ -65,9 +66,13 @@ def _close_up(pixels: Pixels, shape: Shape) -> Pixels:
     height, width = pixels.shape[:2]
     x, y, w, h = box_xywh(shape)
     margin = max(MARGIN * max(w, h), LEAST_MARGIN_PX)
-    left, top = _between(0, x - margin, width - 1), _between(0, y - margin, height - 1)
-    right, bottom = _between(left + 1, x + w + margin, width), _between(top + 1, y + h + margin, height)
-    cut = np.ascontiguousarray(pixels[top:bottom, left:right])
+    beyond = max(width, height) // 2  # a shape outside its image is shown there, within reason
+    left, top = _between(-beyond, x - margin, width - 1), _between(-beyond, y - margin, height - 1)
+    right = _between(max(left, 0) + 1, x + w + margin, width + beyond)
+    bottom = _between(max(top, 0) + 1, y + h + margin, height + beyond)
+    cut = np.full((bottom - top, right - left, 3), OUTSIDE_GREY, dtype=np.uint8)
+    seen = pixels[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    cut[max(-top, 0) :, max(-left, 0) :][: seen.shape[0], : seen.shape[1]] = seen
     picture = resize_to_fit(cut, PICTURE_PX)
     move = _mover((left, top), picture.shape[1] / cut.shape[1])
     return draw(picture, [Drawn(shape=_moved(shape, move), caption="", color=FAULTY)])

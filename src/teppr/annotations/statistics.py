@@ -100,7 +100,7 @@ def statistics_of(store: Store, problem: str | None = None) -> Statistics:
         files=Tally(len(summaries), accepted, len(summaries) - accepted),
         entries=sum((summary.entries for summary in summaries), Tally()),
         regions=sum((summary.regions for summary in summaries), Tally()),
-        groups={key: [_group(key, row, names) for row in store.region_counts((key,), problem)] for key in GROUPS},
+        groups={key: _groups(key, store.region_counts((key,), problem), names) for key in GROUPS},
         findings=[row for summary in summaries for row in _findings(summary)],
     )
 
@@ -125,6 +125,10 @@ def _findings(summary: FileSummary) -> list[FindingRow]:
         FindingRow(file=file.path, annotator=file.annotator, released=file.released, rule=rule, count=count)
         for rule, count in sorted(summary.findings.items())
     ]
+
+
+def _groups(key: GroupKey, rows: list[Mapping[str, object]], paths: Mapping[str, str]) -> list[GroupRow]:
+    return sorted((_group(key, row, paths) for row in rows), key=lambda row: row.value or "")
 
 
 def _group(key: GroupKey, row: Mapping[str, object], paths: Mapping[str, str]) -> GroupRow:
