@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from teppr.serving.app import make_app
@@ -300,3 +302,27 @@ def test_a_client_that_hangs_up_leaves_its_place(service: Service, answering: An
 def _engine_like(service: Service) -> Engine:
     """An engine of its own: a service that ends closes its engine."""
     return Engine(service.engine.models, service.engine.limits)
+
+
+KINDS = st.sampled_from(["multipart/form-data; boundary=x", "application/json", "image/png", "", "multipart/form-data"])
+BODIES = st.binary(max_size=300) | st.builds(
+    lambda head, body: b"--x\r\n" + head + b"\r\n\r\n" + body + b"\r\n--x--\r\n",
+    st.sampled_from(
+        [
+            b'content-disposition: form-data; name="image"; filename="a"',
+            b"content-disposition: form-data; name=image; filename*=utf-8''%ff%00",
+            b'content-disposition: form-data; name="score_threshold"',
+            b"content-type: image/png",
+        ]
+    )
+    | st.binary(max_size=40),
+    st.binary(max_size=100),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(kind=KINDS, body=BODIES)
+def test_no_body_makes_the_service_fail(client: httpx.Client, kind: str, body: bytes) -> None:
+    response = client.post(PREDICT, content=body, headers={"content-type": kind})
+    refused(response, response.status_code)
+    assert 400 <= response.status_code < 500
