@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_every_command_has_help_with_an_example(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run([*words, "--help"]) == 0
     text = capsys.readouterr().out
-    assert f"teppr {' '.join(words)}" in text.split("Examples:", 1)[1]
+    assert f"\n    teppr {' '.join(words)}" in text.split("Examples:", 1)[1]
 
 
 @pytest.mark.parametrize("words", LEAVES, ids=" ".join)

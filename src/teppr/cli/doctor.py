@@ -54,7 +54,7 @@ class Check:
 
 
 def doctor(ctx: typer.Context, as_json: Json = False) -> None:
-    """Say what is installed, what is missing, and which settings hold.
+    r"""Say what is installed, what is missing, and which settings hold.
 
     Exit code 3 where something is missing that teppr needs; parts that are left out by choice are notes.
     With --json: {"fine", "checks": [{"area", "name", "status", "says"}], "settings": {name: {"value", "from"}}}.
@@ -63,7 +63,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     Examples:
       teppr doctor
       teppr --home /data/teppr doctor --json
-    """  # noqa: D301 - the \b is for the help's layout
+    """
     session: Session = ctx.obj
     settings = session.settings
     checks = [*_python(), *_packages(), *_machine(), *_home(settings.home), *_store(settings), *_models(settings.home)]

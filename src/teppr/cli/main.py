@@ -6,6 +6,7 @@ Exit codes: 0 fine, 1 findings or criteria not met, 2 wrong input, 3 something n
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -83,11 +84,22 @@ def build(asked: str | None) -> typer.Typer:
     app.callback(invoke_without_command=True, epilog=EPILOG)(teppr)
     for name, entry in COMMANDS.items():
         command = _signpost if name != asked else getattr(import_module(f"teppr.cli.{entry.module}"), entry.attribute)
+        _keep_lines_of_examples(command)
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name, help=entry.help, rich_help_panel=entry.panel)
         else:
             app.command(name, help=entry.help if command is _signpost else None, rich_help_panel=entry.panel)(command)
     return app
+
+
+def _keep_lines_of_examples(command: Callable[..., None] | typer.Typer) -> None:
+    # A backspace tells click to keep a paragraph's lines; raw docstrings hold it as a backslash and a b.
+    if isinstance(command, typer.Typer):
+        callbacks = [found.callback for found in command.registered_commands if found.callback]
+    else:
+        callbacks = [command]
+    for callback in callbacks:
+        callback.__doc__ = (callback.__doc__ or "").replace("\\b\n", "\b\n")
 
 
 def _signpost() -> None:

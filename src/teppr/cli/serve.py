@@ -35,7 +35,7 @@ def serve(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Answer predictions over HTTP, with a page to try them.
+    r"""Answer predictions over HTTP, with a page to try them.
 
     With --json one line is printed once the service answers: {"url", "models", "pid"}. It ends with SIGTERM or
     Ctrl+C, and lets the requests under way end first.
@@ -45,7 +45,7 @@ def serve(
       teppr serve --model acme-ods-8
       teppr serve --model acme-ods@production --model acme-rld-2 --port 4041
       curl -F image=@photo.jpg http://127.0.0.1:4040/api/vision/v2/predict
-    """  # noqa: D301 - the \b is for the help's layout
+    """
     from teppr.serving.app import make_app
     from teppr.serving.server import Address, Server, end_well_on, listen, log_to_stderr, url_of
 
