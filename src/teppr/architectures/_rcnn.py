@@ -38,12 +38,14 @@ class Plan:
     """The measures of one network.
 
     levels: modules of the body whose output is used, and their channels; the first has a stride of 8 or 4
+    stem: the body's first modules, kept as ImageNet made them: edges and colours need no learning, and cost most
     channels: of the feature pyramid
     proposals_train, proposals_test: regions looked at per image
     """
 
     body: Callable[[], nn.Module]
     levels: Mapping[str, int]
+    stem: tuple[str, ...]
     channels: int
     box_head: int
     mask_head: tuple[int, ...]
@@ -67,6 +69,7 @@ PLANS: Mapping[str, Plan] = MappingProxyType(
         "mobilenet_v2": Plan(
             body=_mobilenet,
             levels={"6": 32, "13": 96, "17": 320},
+            stem=("0", "1", "2", "3"),
             channels=64,
             box_head=256,
             mask_head=(64, 64),
@@ -79,6 +82,7 @@ PLANS: Mapping[str, Plan] = MappingProxyType(
         "resnet50": Plan(
             body=_resnet,
             levels={"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048},
+            stem=("conv1", "bn1", "layer1"),
             channels=256,
             box_head=1024,
             mask_head=(256, 256, 256, 256),
@@ -117,18 +121,36 @@ class Normalise(GeneralizedRCNNTransform):  # type: ignore[misc]
 
 
 class Rcnn(nn.Module):
-    """A region-based network; statistics of pretrained batch normalisation stay as they are, batches being small."""
+    """A region-based network.
 
-    def __init__(self, detector: FasterRCNN, *, frozen_statistics: bool) -> None:
+    pretrained: its stem, and the statistics of its body's batch normalisation, stay as they are, batches being small
+    """
+
+    def __init__(self, detector: FasterRCNN, stem: tuple[str, ...], *, pretrained: bool) -> None:
         super().__init__()
         self.detector = detector
-        self.frozen_statistics = frozen_statistics
+        self.stem = stem
+        self.pretrained = pretrained
+
+    @property
+    def body(self) -> nn.Module:
+        """The backbone's own layers."""
+        body: nn.Module = self.detector.backbone.body
+        return body
+
+    def set_trainable(self, *, with_body: bool) -> None:
+        """Everything, or all but the body; the stem of a pretrained body never is."""
+        self.requires_grad_(requires_grad=True)
+        self.body.requires_grad_(requires_grad=with_body)
+        if self.pretrained:
+            for name in self.stem:
+                self.body.get_submodule(name).requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> Self:
-        """As for any module, but for the frozen statistics."""
+        """As for any module, but for the pretrained statistics."""
         super().train(mode)
-        if self.frozen_statistics:
-            for module in self.detector.backbone.body.modules():
+        if self.pretrained:
+            for module in self.body.modules():
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         return self
@@ -164,7 +186,7 @@ def build_rcnn(options: BuildOptions) -> Rcnn:
         settings["mask_predictor"] = MaskRCNNPredictor(inner, inner, options.label_count + 1)
     detector = (MaskRCNN if options.with_masks else FasterRCNN)(pyramid, num_classes=None, **settings)
     detector.transform = Normalise()
-    return Rcnn(detector, frozen_statistics=options.weights != "scratch")
+    return Rcnn(detector, plan.stem, pretrained=options.weights != "scratch")
 
 
 def _pyramid(plan: Plan, options: BuildOptions) -> BackboneWithFPN:

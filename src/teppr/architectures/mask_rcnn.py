@@ -52,9 +52,7 @@ class MaskRcnn(Architecture):
         """See `Architecture`."""
         if layers not in self.stages:
             raise UnknownName.of("choice of layers of mask_rcnn", layers, self.stages)
-        network.requires_grad_(requires_grad=True)
-        if layers == "heads":
-            _rcnn(network).detector.backbone.body.requires_grad_(requires_grad=False)
+        _rcnn(network).set_trainable(with_body=layers == "all")
         return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
     def losses(self, network: torch.nn.Module, samples: Sequence[Sample]) -> Mapping[str, torch.Tensor]:
