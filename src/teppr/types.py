@@ -42,6 +42,10 @@ def _finite(shape: str, **values_px: object) -> None:
 
 
 def _finite_points(shape: str, points: Ring) -> None:
+    # Files hold millions of points: all are looked at together, and one by one only to say which is wrong.
+    values = [value for point in points for value in point]
+    if 2 * len(points) == len(values) and set(map(type, values)) <= {int, float} and all(map(math.isfinite, values)):
+        return
     for x, y in points:
         _finite(shape, x=x, y=y)
 
