@@ -10,9 +10,13 @@ from pathlib import Path
 
 import typer
 import typer.main
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from teppr.annotations.rules import RULES
 from teppr.cli import main
 from teppr.settings import PREFIX, Settings
+from teppr.workflow import experiment
 
 HERE = Path(__file__).parent
 
@@ -62,7 +66,69 @@ def settings() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"commands.md": commands, "settings.md": settings}
+def rules() -> str:
+    """Every design rule: what it checks, what it is about, what it does, how to mend."""
+    lines = [
+        "# Design rules",
+        "",
+        "Written by `make docs` from `teppr.annotations.rules`. An error rejects the region, entry or file that it is",
+        "about; a warning is accepted and reported; a note feeds other steps. A problem's specification may say",
+        "otherwise (`severities`).",
+        "",
+        "| rule | must hold | about | severity | how to mend |",
+        "|---|---|---|---|---|",
+    ]
+    rows = [f"| {r.id} | {r.checks} | {r.scope} | {r.severity} | {r.remedy} |" for r in RULES.values()]
+    return "\n".join([*lines, *rows, ""])
+
+
+def experiment_file() -> str:
+    """Every key of the experiment file, section by section."""
+    lines = [
+        "# The experiment file",
+        "",
+        "Written by `make docs` from `teppr.workflow.experiment`. One YAML document says all about a run; an unknown",
+        "key is an error that says the line and lists the known ones. [experiments.md](experiments.md) has an example.",
+        "",
+    ]
+    for title, part in SECTIONS:
+        lines += [f"## {title}", "", (part.__doc__ or "").strip().splitlines()[0], ""]
+        lines += ["| key | default | meaning |", "|---|---|---|"]
+        for name, field in part.model_fields.items():
+            lines.append(f"| `{field.alias or name}` | {_default(field)} | {field.description or 'see below'} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("name, creator, dataset, architecture", experiment.Experiment),
+    ("train", experiment.Train),
+    ("train.stages", experiment.Stage),
+    ("train.early_stop", experiment.EarlyStop),
+    ("evaluate", experiment.Evaluate),
+    ("predict", experiment.Predict),
+    ("publish", experiment.Publish),
+    ("report", experiment.Report),
+)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True)
+    if value is None or isinstance(value, BaseModel):
+        return "none" if value is None else "as below"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(str(getattr(item, 'model_dump', lambda item=item: item)()) for item in value)}]`"
+    return f"`{value}`" if str(value) else "(empty)"
+
+
+PAGES = {
+    "commands.md": commands,
+    "design-rules.md": rules,
+    "experiment-file.md": experiment_file,
+    "settings.md": settings,
+}
 
 
 def write() -> None:
