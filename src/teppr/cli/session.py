@@ -49,7 +49,8 @@ class Session:
         """Where tables for people go: standard output."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=False)
+        # Where nobody looks (a file, a pipe), lines may be longer than an old terminal's.
+        return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def print_json(value: object) -> None:
