@@ -200,7 +200,8 @@ def _not_an_image(data: bytes, name: str) -> str:
     if kind:
         return f"{name} is a {kind} file, which is not supported; supported: {', '.join(FORMATS)}"
     begins = data[:12]
-    looks_like = "text" if begins.isascii() and begins.decode("ascii").isprintable() else "unknown binary data"
+    is_text = all(byte >= ord(" ") or byte in b"\t\n\r" for byte in begins) and begins.isascii()
+    looks_like = "text" if is_text else "unknown binary data"
     return f"{name} is not an image: it begins with {begins!r} ({looks_like})"
 
 

@@ -66,9 +66,10 @@ def test_every_bad_image_is_answered_the_same_way_as_a_whole_body(client: httpx.
 
 
 def test_a_text_file_is_no_image(client: httpx.Client) -> None:
-    detail = refused(send(client, b"hello, this is text", "notes.txt"), 400, "not-an-image")
+    detail = refused(send(client, b"hello,\nthis is text", "notes.txt"), 400, "not-an-image")
     assert "notes.txt is not an image" in detail
     assert "hello" in detail
+    assert "(text)" in detail
 
 
 @pytest.mark.parametrize("kind", ["multipart", "body", "json"])
