@@ -37,6 +37,7 @@ _VALUE = rb"(" + _TEXT + rb"|" + _nested(DEPTH_LIMIT) + rb'|[^"{}\[\],:\s]++)'
 _ITEM = re.compile(_BLANK + _VALUE + _BLANK + rb"([,\]])", re.DOTALL)
 _KEY = re.compile(_BLANK + rb"(" + _TEXT + rb")" + _BLANK + rb":" + _BLANK, re.DOTALL)
 _PIECE = re.compile(_BLANK + _VALUE, re.DOTALL)
+_MARK = re.compile(_TEXT + rb"|[\[\]{}]", re.DOTALL)
 _SPACE = re.compile(_BLANK)
 
 
@@ -98,7 +99,7 @@ class JsonFile:
         while True:
             found = _ITEM.match(self._bytes, self.at)
             if found is None:
-                raise self.broken("expected a whole value, then ',' or ']'")
+                raise self._no_value("expected a whole value, then ',' or ']'")
             self.at = found.end()
             yield Span(*found.span(1))
             if found[2] == b"]":
@@ -112,7 +113,7 @@ class JsonFile:
         """Where the value here stands, not checked."""
         found = _PIECE.match(self._bytes, self.at)
         if found is None:
-            raise self.broken("expected a whole value")
+            raise self._no_value("expected a whole value")
         self.at = found.end()
         return Span(*found.span(1))
 
@@ -142,7 +143,18 @@ class JsonFile:
         line = sum(self._bytes[i : min(i + _RESIDENT_BYTES, at)].count(b"\n") for i in range(0, at, _RESIDENT_BYTES))
         column = at - self._bytes.rfind(b"\n", 0, at)
         what = "the file ends too early" if at == len(self._bytes) else reason
-        return BadFile(f"not JSON: {what} at line {line + 1}, column {column} (byte {at}) of {self.path}")
+        return BadFile(f"cannot read as JSON: {what} at line {line + 1}, column {column} (byte {at}) of {self.path}")
+
+    def _no_value(self, reason: str) -> BadFile:
+        """The error where no whole value stands: what stands there may be nested too deep, or have no end."""
+        level = 0
+        for found in _MARK.finditer(self._bytes, self.at):
+            level += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(found[0], 0)
+            if level > DEPTH_LIMIT:
+                return self.broken(f"nested deeper than {DEPTH_LIMIT} levels", found.start())
+            if level <= 0:
+                return self.broken(reason)
+        return self.broken(reason, len(self._bytes))
 
     def _pass(self, character: str, more: str = "") -> None:
         if not self._passes(character):
@@ -173,4 +185,4 @@ def _mapped(path: Path) -> mmap.mmap:
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BadFile(f"not JSON: {path} is empty") from error
+        raise BadFile(f"cannot read as JSON: {path} is empty") from error

@@ -1,0 +1,139 @@
+"""The walk over JSON documents: finds what is there, and refuses whatever is not JSON to the letter."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teppr.errors import BadFile
+from teppr.formats import FORMATS, ReadOptions
+from teppr.formats._json_file import DEPTH_LIMIT, JsonFile
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    # A surrogate has no form in UTF-8.
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    max_leaves=20,
+)
+
+
+def walk(path: Path) -> object:
+    """The whole document, taken apart as deep as the first level."""
+    document = JsonFile(path)
+    found: object
+    match document.peek():
+        case "{":
+            found = {key: document.value() for key in document.members()}
+        case "[":
+            found = [document.load(span) for span in document.elements()]
+        case _:
+            found = document.value()
+    document.finish()
+    return found
+
+
+@settings(deadline=None)
+@given(value=values, indent=st.sampled_from([None, 0, 3]), ascii_only=st.booleans())
+def test_a_document_is_found_as_it_is(
+    tmp_path_factory: pytest.TempPathFactory, value: object, indent: int | None, ascii_only: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    path.write_text(json.dumps(value, indent=indent, ensure_ascii=ascii_only), encoding="utf-8")
+    assert walk(path) == value
+
+
+@settings(deadline=None)
+@given(text=st.text('[]{}":,-1e.\\ \ttruefalsn/u0', max_size=14))
+def test_a_document_is_refused_exactly_where_a_strict_parser_refuses_it(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "text.json"
+    path.write_text(text, encoding="utf-8")
+    try:
+        expected = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        with pytest.raises(BadFile):
+            walk(path)
+    else:
+        assert walk(path) == expected
+
+
+def bad_json(data: Path) -> list[Path]:
+    files = sorted((data / "bad_json").glob("n_*.json"))
+    assert len(files) == 103
+    return files
+
+
+def test_every_malformed_document_is_refused(data: Path) -> None:
+    for path in bad_json(data):
+        with pytest.raises(BadFile, match="as JSON"):
+            walk(path)
+
+
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_every_format_refuses_every_malformed_document(data: Path, name: str) -> None:
+    plugin = FORMATS.load(name)
+    for path in bad_json(data):
+        assert not plugin.sniff(path)
+        with pytest.raises(BadFile, match=path.name.replace("+", r"\+")):
+            list(plugin.read(path, ReadOptions()).records)
+
+
+@pytest.mark.parametrize("name", ["via_claw/val/via_region_data.json", "via_tool_samples/coco/coco_2017_snippet.json"])
+def test_a_document_cut_off_anywhere_is_refused(data: Path, tmp_path: Path, name: str) -> None:
+    whole = (data / name).read_bytes()
+    path = tmp_path / "cut.json"
+    for length in range(0, len(whole) - 1, 7):
+        path.write_bytes(whole[:length])
+        for plugin in FORMATS.all():
+            with pytest.raises(BadFile):
+                list(plugin.read(path, ReadOptions()).records)
+
+
+def test_a_message_says_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1,\n "b" 2}')
+    with pytest.raises(BadFile, match=r"expected a key in quotes and ':' at line 2, column 2 \(byte 10\) of .*a\.json"):
+        walk(path)
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'\xef\xbb\xbf{"a": [1, 2]}')
+    assert walk(path) == {"a": [1, 2]}
+
+
+def test_another_encoding_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1}', encoding="utf-16")
+    with pytest.raises(BadFile, match="as JSON"):
+        walk(path)
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(DEPTH_LIMIT, True), (DEPTH_LIMIT + 1, False)])
+def test_a_piece_may_be_nested_so_deep(tmp_path: Path, levels: int, fits: bool) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": ' + "[" * levels + "]" * levels + "}")
+    if fits:
+        assert isinstance(walk(path), dict)
+    else:
+        with pytest.raises(BadFile, match=f"deeper than {DEPTH_LIMIT}"):
+            walk(path)
+
+
+def test_members_that_nobody_reads_are_passed_by_but_checked(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": {"b": [1, {}]}, "c": 01}')
+    with pytest.raises(BadFile, match="leading zero"):
+        list(JsonFile(path).members())
+
+
+def test_equal_keys_are_both_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"a": 1, "a": 2}')
+    assert list(JsonFile(path).members()) == ["a", "a"]
