@@ -23,6 +23,8 @@ MARGIN = 0.6
 LEAST_MARGIN_PX = 24.0
 FAULTY = "#ff2d55"
 OUTSIDE_GREY = 70
+FARTHEST_PX = 10_000.0
+"""Points are drawn no farther out: drawing counts in small integers."""
 
 
 class Pictures:
@@ -83,8 +85,11 @@ def _between(least: int, value: float, most: int) -> int:
 
 
 def _mover(origin: Point, scale: float) -> Callable[[Ring], Ring]:
+    def place(value: float, start: float) -> float:
+        return min(max((value - start) * scale, -FARTHEST_PX), FARTHEST_PX)
+
     def move(points: Ring) -> Ring:
-        return tuple(((x - origin[0]) * scale, (y - origin[1]) * scale) for x, y in points)
+        return tuple((place(x, origin[0]), place(y, origin[1])) for x, y in points)
 
     return move
 

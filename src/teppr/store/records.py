@@ -24,11 +24,11 @@ def json_of(value: object) -> str:
 
 
 def value_of(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """The value of JSON text written by `json_of`."""
+    """The value of JSON text written by `json_of`, integers of any size; raises Corrupt."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return _by_standard_library(text)
+        return json.loads(text)
+    except ValueError as error:
+        raise Corrupt(f"the store holds text that is not JSON: {text[:80]!r}") from error
 
 
 def shape_json(shape: Shape) -> str:
@@ -39,7 +39,7 @@ def shape_json(shape: Shape) -> str:
 def shape_of(kind: str, text: str | bytes) -> Shape:
     """The shape of a kind and the JSON list of its fields; raises Corrupt where they do not fit."""
     try:
-        values = value_of(text)
+        values = orjson.loads(text)  # quicker, and shapes hold no integers beyond its range
         if kind == Polygon.kind:
             rings, closed = values
             return Polygon(tuple(map(_ring, rings)), closed)
@@ -55,13 +55,6 @@ def shape_of(kind: str, text: str | bytes) -> Shape:
 
 def _ring(points: list[list[float]]) -> Ring:
     return tuple((x, y) for x, y in points)
-
-
-def _by_standard_library(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise Corrupt(f"the store holds text that is not JSON: {text[:80]!r}") from error
 
 
 def _plain(value: object) -> object:

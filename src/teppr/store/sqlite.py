@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from teppr.errors import AlreadyThere, Corrupt
+from teppr.errors import AlreadyThere, Corrupt, Missing
 from teppr.store.contract import (
     FileSummary,
     FileWriter,
@@ -31,7 +31,6 @@ from teppr.store.sqlite_writer import SqliteFileWriter, transaction
 from teppr.types import AnnotationFile, Finding
 
 BUSY_SECONDS = 60.0
-"""How long to wait for another process that is just moving a file over."""
 
 _GROUP_COLUMNS: Mapping[GroupKey, str] = {
     "label": "regions.label",
@@ -44,10 +43,14 @@ _GROUP_COLUMNS: Mapping[GroupKey, str] = {
 
 
 class SqliteStore(Store):
-    """An annotation database in the file `path`, made if it is not there."""
+    """An annotation database in the file `path`, made if it is not there.
 
-    def __init__(self, path: Path) -> None:
+    busy_seconds: how long to wait for another process that is just moving a file over
+    """
+
+    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
+        self._busy_seconds = busy_seconds
         with translated(path):
             self._connection = self._connect()
 
@@ -60,7 +63,9 @@ class SqliteStore(Store):
         """Gather the file in temporary tables; `finish` moves it over in one transaction."""
         if not replace and self.find_file(file.sha256, file.problem):
             raise AlreadyThere(f"{file.path} is on record already for {file.problem}")
-        with translated(self.path), closing(SqliteFileWriter(self._connection, file, replace=replace)) as writer:
+        # A connection of its own: nothing that is being read here is disturbed.
+        with translated(self.path), closing(self._connect()) as connection:
+            writer = SqliteFileWriter(connection, file, replace=replace)
             yield writer
             if not writer.finished:
                 raise RuntimeError("a FileWriter's block must end with finish()")
@@ -87,10 +92,10 @@ class SqliteStore(Store):
         conditions.equal("files.problem", query.problem)
         conditions.among("files.annotator", query.annotators)
         conditions.among("files.sha256", query.files)
-        # CROSS JOIN keeps the loops in this order, so that rows come sorted without a sort.
+        # Files in the order of their ids, and loops in this order: rows come sorted without a sort.
         rows = self._rows(
             "SELECT images.*, regions.*, files.sha256 AS file_sha256, files.annotator, files.batch "  # noqa: S608
-            "FROM files CROSS JOIN images ON images.file_id = files.id "
+            "FROM files NOT INDEXED CROSS JOIN images ON images.file_id = files.id "
             f"LEFT JOIN regions ON regions.image_id = images.id{conditions} "
             "ORDER BY files.id, images.id, regions.position",
             conditions.values,
@@ -112,7 +117,8 @@ class SqliteStore(Store):
             conditions.always("files.superseded_by IS NULL")
         rows = self._rows(
             "SELECT findings.*, files.path AS file_path, files.annotator "  # noqa: S608 - conditions are ours
-            f"FROM files CROSS JOIN findings ON findings.file_id = files.id{conditions} ORDER BY files.id, findings.id",
+            f"FROM files NOT INDEXED CROSS JOIN findings ON findings.file_id = files.id{conditions} "
+            "ORDER BY files.id, findings.id",
             conditions.values,
         )
         return map(finding_of, rows)
@@ -158,8 +164,13 @@ class SqliteStore(Store):
         return [counts_of(row, by) for row in rows if row["images"]]
 
     def _connect(self) -> sqlite3.Connection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Missing(
+                f"the folder of the annotation database {self.path} cannot be made: {error.strerror}"
+            ) from error
+        connection = sqlite3.connect(self.path, timeout=self._busy_seconds, isolation_level=None)
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA foreign_keys = ON")
@@ -188,14 +199,20 @@ class SqliteStore(Store):
 
     def _version(self, connection: sqlite3.Connection) -> int:
         """The schema's version; 0 for an empty database. Raises Corrupt for another program's."""
-        ours = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-        if not ours and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        # One statement, one moment: another process may be making the tables just now.
+        tables, application, version = connection.execute(
+            "SELECT (SELECT count(*) FROM sqlite_master), application_id, user_version "
+            "FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
+        if tables and application != APPLICATION_ID:
             raise Corrupt(f"{self.path} is another program's SQLite database, not a store of teppr; give another path")
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+        return int(version)
 
     def _rows(self, query: str, values: Sequence[object]) -> Iterator[sqlite3.Row]:
         with translated(self.path):
-            yield from self._connection.execute(query, values)
+            # Not `yield from`: it would close the cursor, perhaps after the store.
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                yield row
 
 
 class _Conditions:

@@ -47,7 +47,7 @@ CREATE TABLE regions (
     position INTEGER NOT NULL,
     kind TEXT NOT NULL, shape TEXT NOT NULL,
     label TEXT, label_attribute TEXT, attributes TEXT, place TEXT NOT NULL,
-    is_crowd INTEGER NOT NULL, source_id INTEGER, box TEXT, area REAL,
+    is_crowd INTEGER NOT NULL, source_id TEXT, box TEXT, area REAL,
     box_area_px REAL NOT NULL, mask_area_px REAL NOT NULL,
     PRIMARY KEY (image_id, position)
 ) WITHOUT ROWID;
@@ -76,10 +76,4 @@ CREATE TEMP TABLE staged_findings (id INTEGER PRIMARY KEY, {FINDING_COLUMNS});
 """
 """Private to one connection and gone with it: a file is gathered here while its images are checked, so that the
 database is locked only for the moment in which all of it is moved over.
-"""
-
-UNSTAGING = """
-DROP TABLE IF EXISTS temp.staged_images;
-DROP TABLE IF EXISTS temp.staged_regions;
-DROP TABLE IF EXISTS temp.staged_findings;
 """

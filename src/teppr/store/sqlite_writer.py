@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from teppr.errors import AlreadyThere
 from teppr.store.contract import FileSummary, FileWriter, StoredImage
 from teppr.store.sqlite_rows import Row, date_of, row_of_finding, row_of_image, row_of_region, row_of_summary
-from teppr.store.sqlite_schema import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS, STAGING, UNSTAGING
+from teppr.store.sqlite_schema import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS, STAGING
 from teppr.types import AnnotationFile, Finding
 
 
@@ -26,7 +26,10 @@ def transaction(connection: sqlite3.Connection, kind: str = "DEFERRED") -> Itera
 
 
 class SqliteFileWriter(FileWriter):
-    """Gathers in temporary tables; `finish` locks the database, moves everything over and settles what supersedes."""
+    """Gathers in temporary tables; `finish` locks the database, moves everything over and settles what supersedes.
+
+    connection: of its own, since the temporary tables go when it is closed
+    """
 
     def __init__(self, connection: sqlite3.Connection, file: AnnotationFile, *, replace: bool) -> None:
         self._connection = connection
@@ -34,7 +37,7 @@ class SqliteFileWriter(FileWriter):
         self._replace = replace
         self._images = 0
         self.finished = False
-        connection.executescript(UNSTAGING + STAGING)
+        connection.executescript(STAGING)
 
     def add_images(self, images: Iterable[StoredImage]) -> None:
         """Stage accepted entries and their regions."""
@@ -66,10 +69,6 @@ class SqliteFileWriter(FileWriter):
             if summary.accepted:
                 self._settle(cursor.lastrowid or 0)
         self.finished = True
-
-    def close(self) -> None:
-        """Drop what was gathered."""
-        self._connection.executescript(UNSTAGING)
 
     def _insert(self, table: str, rows: list[Row]) -> None:
         if rows:
