@@ -43,14 +43,20 @@ def _scale_jitter() -> Any:  # noqa: ANN401
     from torchvision.transforms import v2
 
     # Within a frame of constant size, so that each step costs the same.
-    move = v2.RandomAffine(degrees=0, translate=(0.1, 0.1), scale=(0.7, 1.4), fill=GREY)
+    move = v2.RandomAffine(degrees=0, translate=(0.1, 0.1), scale=(0.7, 1.4), fill=_fill())
     return v2.RandomApply([move], p=0.7)
+
+
+def _fill() -> dict[Any, int]:
+    from torchvision import tv_tensors
+
+    return {tv_tensors.Image: GREY, "others": 0}
 
 
 def _rotate() -> Any:  # noqa: ANN401
     from torchvision.transforms import v2
 
-    return v2.RandomApply([v2.RandomRotation(10, fill=GREY)], p=0.5)
+    return v2.RandomApply([v2.RandomRotation(10, fill=_fill())], p=0.5)
 
 
 def _grayscale() -> Any:  # noqa: ANN401
@@ -65,12 +71,6 @@ def _blur() -> Any:  # noqa: ANN401
     return v2.RandomApply([v2.GaussianBlur(5, sigma=(0.1, 1.5))], p=0.3)
 
 
-def _jpeg() -> Any:  # noqa: ANN401
-    from torchvision.transforms import v2
-
-    return v2.RandomApply([v2.JPEG((40, 95))], p=0.3)
-
-
 AUGMENTATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType(
     {
         "blur": _blur,
@@ -78,7 +78,6 @@ AUGMENTATIONS: Mapping[str, Callable[[], Any]] = MappingProxyType(
         "flip_horizontal": _flip_horizontal,
         "flip_vertical": _flip_vertical,
         "grayscale": _grayscale,
-        "jpeg": _jpeg,
         "rotate": _rotate,
         "scale_jitter": _scale_jitter,
     }

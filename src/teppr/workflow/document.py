@@ -50,8 +50,8 @@ class Document:
     @classmethod
     def parse(cls, text: str, name: str) -> Document:
         """From YAML; raises BadExperiment with the line of what is wrong."""
-        loader = _Loader(text)
         try:
+            loader = _Loader(text)
             root = loader.get_single_node()
             value = None if root is None else loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
@@ -60,8 +60,6 @@ class Document:
             raise BadExperiment(f"{name}{where}: not valid YAML: {error.problem or error.context}") from error
         except (yaml.YAMLError, ValueError) as error:
             raise BadExperiment(f"{name}: not valid YAML: {error}") from error
-        finally:
-            loader.dispose()
         return cls(name, value, root)
 
     def line_of(self, path: Sequence[str | int]) -> int:
