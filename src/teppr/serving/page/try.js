@@ -3,6 +3,7 @@
 
 const API = "api/vision/v2";
 const LOWEST_SCORE = 0.05;
+const [ORIENTATION, UPRIGHT] = [0x0112, 1];
 const $ = (id) => document.getElementById(id);
 const state = { file: null, bitmap: null, answer: null, near: -1, asking: 0, models: [] };
 
@@ -60,13 +61,31 @@ async function take(file) {
   state.answer = null;
   state.near = -1;
   try {
-    // Regions are in stored pixels: the picture is shown as stored, too.
-    state.bitmap = await createImageBitmap(file, { imageOrientation: "none" });
+    state.bitmap = await createImageBitmap(await asStored(file));
   } catch {
     state.bitmap = null; // a format that the browser does not know (TIFF): regions are drawn on a plain ground
   }
   show();
   await ask();
+}
+
+// Regions are in stored pixels, so the picture must not be turned. Browsers turn it as EXIF says whatever they are
+// told (imageOrientation, image-orientation): the note itself is changed to "upright" in a copy.
+async function asStored(file) {
+  const bytes = new DataView(await file.arrayBuffer());
+  const found = /(?:Exif\0\0|EXIF[^]{4}|eXIf)(II\*\0|MM\0\*)/.exec(new TextDecoder("latin1").decode(bytes));
+  if (!found) return file;
+  const start = found.index + found[0].length - found[1].length;
+  const littleEndian = found[1].startsWith("I");
+  try {
+    const table = start + bytes.getUint32(start + 4, littleEndian);
+    const count = bytes.getUint16(table, littleEndian);
+    for (let entry = table + 2; entry < table + 2 + 12 * count; entry += 12)
+      if (bytes.getUint16(entry, littleEndian) === ORIENTATION) bytes.setUint16(entry + 8, UPRIGHT, littleEndian);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // a broken note that points outside the file says nothing
+  }
+  return new Blob([bytes], { type: file.type });
 }
 
 async function loadModels() {
