@@ -10,7 +10,6 @@ import orjson
 from teppr.datasets.snapshot import SnapshotImage
 from teppr.files import whole_file
 from teppr.types import Detections, LabelInfo
-from teppr.workflow.tensorboard import Board
 
 STEPS_BETWEEN = 10
 """Steps between two points of a curve."""
@@ -21,6 +20,8 @@ class Diary:
 
     def __init__(self, run: Path, epoch: int, step: int) -> None:
         """So many epochs and steps are done: what was written beyond them is taken back."""
+        from teppr.workflow.tensorboard import Board  # needs PyTorch, which readers of the lines do not
+
         self._lines = run / "metrics.jsonl"
         self._take_back(epoch)
         self._board = Board(run / "tensorboard", step)
