@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.runs import named_run
 from teppr.cli.session import Json, Session, note, print_json, progress
 from teppr.errors import BadInput, CriteriaNotMet
 
@@ -42,11 +42,14 @@ def publish(
       teppr publish exp.yml --force --why 'first model, for pre-labelling only'
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.cli.model import print_verdicts
+    from teppr.workflow.environment import require_training
+
+    require_training()
     from teppr.workflow.publish import publish as publish_run
 
     session: Session = ctx.obj
     settings = session.settings
-    found = _run(run, settings.home)
+    found = named_run(settings.home, run)
     request = _request(found, key, accept, force=force, why=why)
     try:
         with progress("publishing") as bar:
@@ -65,17 +68,6 @@ def publish(
     if info.record.acceptance:
         print_verdicts(session, info.record.acceptance)
     typer.echo(f"released {info.record.key} in {info.bundle_path}")
-
-
-def _run(reference: str, home: Path) -> Run:
-    if Path(reference).suffix in {".yml", ".yaml"}:
-        from teppr.workflow.begin import begin
-        from teppr.workflow.experiment import read_experiment
-
-        return begin(read_experiment(Path(reference)), home)
-    from teppr.workflow.run import find_run
-
-    return find_run(home, reference)
 
 
 def _request(run: Run, key: str | None, accept: list[str] | None, *, force: bool, why: str) -> PublishRequest:

@@ -113,7 +113,11 @@ def figures_of(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float | Non
     for split, kinds in evaluation.items():
         for kind, figures in kinds.items():
             stem = split if kind == "box" else f"{split}/{kind}"
-            known |= {f"{stem}/{name}": {"": value} for name, value in figures.items() if name != PER_LABEL}
+            for name, value in figures.items():
+                if isinstance(value, Mapping) and name != PER_LABEL:  # "at_iou": {"0.5": ...}
+                    known |= {f"{stem}/{name}/{inner}": {"": each} for inner, each in value.items()}
+                elif name != PER_LABEL:
+                    known[f"{stem}/{name}"] = {"": value}
             for label, values in figures.get(PER_LABEL, {}).items():
                 for name, value in values.items():
                     known.setdefault(f"{stem}/{name}/{PER_LABEL}", {})[label] = value

@@ -1,0 +1,295 @@
+"""Reports: all that is known of a run or a release on one page that needs nothing beside it, and as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from teppr.colors import color_of
+from teppr.datasets.snapshot import find_snapshot
+from teppr.errors import BadFile, BadInput, UnknownName
+from teppr.files import read_json, whole_file, write_json
+from teppr.metrics.detection import LABEL_STATS, STATS
+from teppr.registry.acceptance import PER_LABEL
+from teppr.registry.releases import Registry, ReleaseInfo
+from teppr.types import RELEASE_KEY
+from teppr.workflow.charts import PALETTE, Chart, Line
+from teppr.workflow.diary import read_lines
+from teppr.workflow.examples import Examples, find_examples
+from teppr.workflow.run import Run, find_run
+
+FORMATS = ("html", "csv", "json")
+EXAMPLES = 6
+MOST_CURVES = 10
+"""So many labels get a curve of their own; with more, the ones with the lowest precision."""
+STAT_TITLES = dict(
+    zip(
+        STATS,
+        (
+            "mAP, IoU 0.50 to 0.95",
+            "mAP at IoU 0.50",
+            "mAP at IoU 0.75",
+            "mAP, small objects",
+            "mAP, medium objects",
+            "mAP, large objects",
+            "recall, 1 detection an image",
+            "recall, 10 detections",
+            "recall, 100 detections",
+            "recall, small objects",
+            "recall, medium objects",
+            "recall, large objects",
+        ),
+        strict=True,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is known; every part may be missing, as a run may not be evaluated and a release's run may be gone.
+
+    figures: {split: {"box": figures, "mask": figures}}
+    details: {split: {"confusion", "curves", ...}} of the evaluation
+    training: a row an epoch
+    """
+
+    name: str
+    architecture: str
+    dataset: str
+    creator: str
+    created: datetime
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    training: tuple[Mapping[str, Any], ...] = ()
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    experiment: str = ""
+    run: str = ""
+    release: ReleaseInfo | None = None
+    examples: Examples | None = None
+
+    @property
+    def main_split(self) -> str | None:
+        """The split by which the model is judged."""
+        return next((split for split in ("test", "val", *self.figures) if split in self.figures), None)
+
+
+def report_on(home: Path, reference: str, *, with_examples: bool = True) -> Report:
+    """The report on a release (key or alias) or a run (id or folder); raises UnknownName."""
+    registry = Registry(home)
+    if "@" in reference or _is_release(registry, reference):
+        release = registry.release(reference)
+        try:
+            return report_on_run(home, find_run(home, release.record.run), release, with_examples=with_examples)
+        except UnknownName:
+            return _of_release_alone(release)
+    try:
+        run = find_run(home, reference)
+    except UnknownName as error:
+        keys = ", ".join(info.record.key for info in registry.list()) or "none yet"
+        raise UnknownName(f"{error}; releases: {keys}") from None
+    return report_on_run(home, run, with_examples=with_examples)
+
+
+def report_on_run(home: Path, run: Run, release: ReleaseInfo | None = None, *, with_examples: bool = True) -> Report:
+    """The report on a run, with the newest release that was made of it unless one is given."""
+    experiment = run.experiment
+    release = release or _newest_release(home, run)
+    evaluation: Mapping[str, Any] = run.evaluation if (run.path / "evaluation.json").is_file() else {}
+    environment = read_json(run.path / "environment.json")
+    figures = evaluation.get("split", {})
+    split = next((split for split in ("test", "val", *figures) if split in figures), None)
+    return Report(
+        name=release.record.key if release else run.id,
+        architecture=experiment.architecture,
+        dataset=experiment.dataset,
+        creator=experiment.creator,
+        created=run.created,
+        figures=figures,
+        details=evaluation.get("details", {}),
+        training=tuple(read_lines(run.path / "metrics.jsonl")),
+        trained=run.stage_record("train"),
+        environment=environment if isinstance(environment, dict) else {},
+        experiment=(run.path / "experiment.yml").read_text(encoding="utf-8"),
+        run=run.id,
+        release=release,
+        examples=_examples(home, run, split) if split and with_examples else None,
+    )
+
+
+def write_report(report: Report, path: Path) -> Path:
+    """Write one form of the report, chosen by the file's ending: .html, .csv or .json."""
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise BadInput(f"a report ends with {', '.join(WRITERS)}, got {path.name!r}")
+    writer(report, path)
+    return path
+
+
+def document_of(report: Report) -> dict[str, Any]:
+    """The report as data, without pictures."""
+    release = report.release
+    return {
+        "name": report.name,
+        "run": report.run,
+        "architecture": report.architecture,
+        "dataset": report.dataset,
+        "creator": report.creator,
+        "created": report.created.isoformat(),
+        "split": report.figures,
+        "details": report.details,
+        "training": list(report.training),
+        "trained": report.trained,
+        "environment": report.environment,
+        "release": asdict(release.record) | {"aliases": list(release.aliases)} if release else None,
+    }
+
+
+def rows_of(report: Report) -> Iterator[tuple[str, str, str, str, float | None]]:
+    """Every figure as a row: split, kind, label (empty for all), figure, value."""
+    for split, kinds in report.figures.items():
+        for kind, figures in kinds.items():
+            for name in STATS:
+                yield split, kind, "", name, figures.get(name)
+            for iou, value in figures.get("at_iou", {}).items():
+                yield split, kind, "", f"at_iou/{iou}", value
+            for label, values in figures.get(PER_LABEL, {}).items():
+                for name, value in values.items():
+                    yield split, kind, label, name, value
+
+
+def charts_of(report: Report) -> list[Chart]:
+    """Precision over recall for each split and kind, then the course of the training."""
+    charts = [
+        _precision_chart(split, kind, curves)
+        for split, details in report.details.items()
+        for kind, curves in details.get("curves", {}).items()
+    ]
+    return [chart for chart in charts if chart.lines] + (_training_charts(report.training) if report.training else [])
+
+
+def _write_html(report: Report, path: Path) -> None:
+    environment = Environment(
+        loader=PackageLoader("teppr.workflow"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _figure
+    text = environment.get_template("report.html").render(
+        report=report,
+        charts=charts_of(report),
+        color_of=color_of,
+        label_stats=LABEL_STATS,
+        stat_titles=STAT_TITLES,
+        made=datetime.now(UTC),
+    )
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+def _write_csv(report: Report, path: Path) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("split", "kind", "label", "figure", "value"))
+    writer.writerows(rows_of(report))
+    with whole_file(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def _write_json(report: Report, path: Path) -> None:
+    write_json(path, document_of(report))
+
+
+WRITERS: Mapping[str, Callable[[Report, Path], None]] = {
+    ".html": _write_html,
+    ".csv": _write_csv,
+    ".json": _write_json,
+}
+
+
+def _is_release(registry: Registry, reference: str) -> bool:
+    return bool(RELEASE_KEY.fullmatch(reference)) and reference in [info.record.key for info in registry.list()]
+
+
+def _newest_release(home: Path, run: Run) -> ReleaseInfo | None:
+    mine = [info for info in Registry(home).list() if info.record.run == run.id]
+    return max(mine, key=lambda info: info.record.created, default=None)
+
+
+def _of_release_alone(release: ReleaseInfo) -> Report:
+    record = release.record
+    return Report(
+        name=record.key,
+        architecture=record.architecture,
+        dataset=record.dataset,
+        creator=record.creator,
+        created=record.created,
+        figures=record.metrics,
+        run=record.run,
+        release=release,
+    )
+
+
+def _examples(home: Path, run: Run, split: str) -> Examples | None:
+    detections = run.path / "detections" / f"{split}.json"
+    if not detections.is_file():
+        return None
+    try:
+        return find_examples(find_snapshot(home, run.experiment.dataset), split, detections, EXAMPLES)
+    except (UnknownName, BadFile):
+        return None  # the dataset is elsewhere by now: the figures stand without pictures
+
+
+def _precision_chart(split: str, kind: str, curves: Mapping[str, list[float]]) -> Chart:
+    defined = {label: curve for label, curve in curves.items() if curve}
+    shown = sorted(defined, key=lambda label: sum(defined[label]))[:MOST_CURVES]
+    lines = [Line(name=label, color=color_of(label), points=_recalls(defined[label])) for label in sorted(shown)]
+    if len(defined) > 1:
+        mean = [sum(values) / len(values) for values in zip(*defined.values(), strict=True)]
+        lines.append(Line(name=f"mean of {len(defined)} labels", color=PALETTE[0], points=_recalls(mean), strong=True))
+    return Chart(
+        title=f"{split}, {kind}, IoU 0.50",
+        x_title="recall",
+        y_title="precision",
+        lines=tuple(lines),
+        x_range=(0, 1),
+        y_range=(0, 1),
+    )
+
+
+def _recalls(precision: list[float]) -> tuple[tuple[float, float], ...]:
+    return tuple((i / (len(precision) - 1), value) for i, value in enumerate(precision))
+
+
+def _training_charts(rows: tuple[Mapping[str, Any], ...]) -> list[Chart]:
+    def lines(names: Mapping[str, str]) -> tuple[Line, ...]:
+        drawn = []
+        for i, (name, title) in enumerate(names.items()):
+            points = tuple((float(row["epoch"]), float(row[name])) for row in rows if row.get(name) is not None)
+            if points:
+                drawn.append(Line(name=title, color=PALETTE[i % len(PALETTE)], points=points, strong=i == 0))
+        return tuple(drawn)
+
+    parts = sorted({name for row in rows for name in row if name.startswith("loss/")})
+    losses = lines({"loss": "all", **{name: name.removeprefix("loss/") for name in parts}})
+    figures = {f"val/{kind}/{name}": f"{kind} {name}" for name in ("map_50", "map") for kind in ("box", "mask")}
+    measured = lines(figures)
+    charts = []
+    if losses:
+        charts.append(Chart(title="training, loss", x_title="epoch", y_title="loss", lines=losses))
+    if measured:
+        charts.append(Chart(title="training, val", x_title="epoch", y_title="figure", lines=measured, y_range=(0, 1)))
+    return charts
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
