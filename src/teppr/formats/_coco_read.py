@@ -77,9 +77,7 @@ def _survey(document: JsonFile) -> _Survey:
     if document.peek() != "{":
         document.value()
         document.finish()
-        raise BadFile(
-            f"COCO instances must be an object with images and annotations, got another value in {document.path}"
-        )
+        raise BadFile(f"COCO instances must be an object of lists, got another value in {document.path}")
     for key in document.members():
         if key in ("images", "annotations", "categories"):
             if key in found:

@@ -89,9 +89,10 @@ FORMATS: Plugins[Format] = Plugins("teppr.formats", Format, "format")  # type: i
 
 def format_of(path: Path) -> Format:
     """The format of a file by its content, not its name; raises BadFile where no format knows it."""
-    for plugin in FORMATS.all():
+    formats = FORMATS.all()
+    for plugin in formats:
         if plugin.sniff(path):
             return plugin
-    known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in FORMATS.all())
+    known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in formats)
     what = "is of no known format" if path.is_file() else "is not a file"
     raise BadFile(f"{path} {what}; known: {known}")
