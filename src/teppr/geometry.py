@@ -55,11 +55,16 @@ def iou_xyxy(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
 
 def ring_area(ring: Sequence[Point]) -> float:
-    """Area inside a simple ring (shoelace formula), never negative."""
+    """Area inside a simple ring (shoelace formula), never negative; exact for whole numbers."""
     if len(ring) < 3:
         return 0.0
-    x, y = np.asarray(ring, dtype=np.float64).T
-    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+    # A plain loop: rings have tens of corners, for which arrays cost more than they save.
+    twice: float = 0.0
+    x0, y0 = ring[-1]
+    for x1, y1 in ring:
+        twice += x0 * y1 - x1 * y0
+        x0, y0 = x1, y1
+    return abs(twice) / 2
 
 
 def points_of(shape: Shape) -> Ring:
@@ -91,11 +96,12 @@ def box_xywh(shape: Shape) -> tuple[float, float, float, float]:
             x, y, width, height = coco_mask.toBbox(rle_of_mask(shape))
             return float(x), float(y), float(width), float(height)
         case _:
-            points = np.asarray(points_of(shape), dtype=np.float64).reshape(-1, 2)
-            if not len(points):
+            points = points_of(shape)
+            if not points:
                 return 0.0, 0.0, 0.0, 0.0
-            (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
-            return float(x0), float(y0), float(x1 - x0), float(y1 - y0)
+            xs, ys = [x for x, _ in points], [y for _, y in points]
+            x0, y0 = min(xs), min(ys)
+            return x0, y0, max(xs) - x0, max(ys) - y0
 
 
 def area(shape: Shape) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -27,73 +27,98 @@ class Surroundings:
     earlier: Mapping[object, int]
 
 
-Check: TypeAlias = Callable[[Region, Surroundings], Broken | None]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A region as the checks see it, measured once.
+
+    beyond_px: how far it reaches beyond its image; 0 inside, on the edge, and where the image's size is not known
+    shape: the region's, clipped to the image where it reaches beyond by no more than is tolerated
+    flat_rings: positions of the rings of a polygon `shape` that enclose nothing
+    """
+
+    region: Region
+    around: Surroundings
+    beyond_px: float
+    shape: Shape
+    flat_rings: tuple[int, ...]
 
 
-def shape_is_allowed(region: Region, around: Surroundings) -> Broken | None:
+def subject_of(region: Region, around: Surroundings) -> Subject:
+    """Measure a region."""
+    shape = region.shape
+    beyond_px = 0.0 if around.size_wh is None else reach_beyond_px(shape, around.size_wh)
+    if around.size_wh is not None and 0 < beyond_px <= around.clip_tolerance_px:
+        shape = clip_shape(shape, around.size_wh)
+    return Subject(region=region, around=around, beyond_px=beyond_px, shape=shape, flat_rings=_flat_rings(shape))
+
+
+Check: TypeAlias = Callable[[Subject], Broken | None]
+
+
+def shape_is_allowed(subject: Subject) -> Broken | None:
     """DR09."""
-    kind, allowed = region.shape.kind, around.problem.shapes
-    if kind in allowed:
+    kind, problem = subject.region.shape.kind, subject.around.problem
+    if kind in problem.shapes:
         return None
-    message = f"a {kind} is no shape of {around.problem.id}; allowed: {', '.join(allowed)}"
+    message = f"a {kind} is no shape of {problem.id}; allowed: {', '.join(problem.shapes)}"
     return Broken(rule="DR09", message=message, values={"shape": kind})
 
 
-def is_labelled(region: Region, _: Surroundings) -> Broken | None:
+def is_labelled(subject: Subject) -> Broken | None:
     """DR10."""
+    region = subject.region
     if region.label is not None and region.label.strip():
         return None
     return Broken(rule="DR10", message="the region has no label", values={"attributes": dict(region.attributes)})
 
 
-def label_is_known(region: Region, around: Surroundings) -> Broken | None:
+def label_is_known(subject: Subject) -> Broken | None:
     """DR11."""
-    problem = around.problem
-    if not region.label or not region.label.strip() or problem.knows(problem.label_of(region.label)):
+    label, problem = subject.region.label, subject.around.problem
+    if label is None or not label.strip() or problem.knows(problem.label_of(label)):
         return None
-    message = f"{region.label!r} is no label of {problem.id}; known: {', '.join(problem.labels)}"
-    return Broken(rule="DR11", message=message, values={"label": region.label})
+    message = f"{label!r} is no label of {problem.id}; known: {', '.join(problem.labels)}"
+    return Broken(rule="DR11", message=message, values={"label": label})
 
 
-def lies_inside(region: Region, around: Surroundings) -> Broken | None:
+def lies_inside(subject: Subject) -> Broken | None:
     """DR12; a point on the image's right or lower edge is inside."""
-    size_wh = around.size_wh
+    shape, size_wh = subject.region.shape, subject.around.size_wh
     if size_wh is None:
         return None
     width, height = size_wh
-    if isinstance(region.shape, Mask) and region.shape.size_wh != size_wh:
-        own = region.shape.size_wh
+    if isinstance(shape, Mask) and shape.size_wh != size_wh:
+        own = shape.size_wh
         message = f"the mask is of an image of {own[0]} x {own[1]} pixels, this one has {width} x {height}"
         return Broken(rule="DR12", message=message, values={"mask_size_wh": own, "size_wh": size_wh})
-    beyond_px = reach_beyond_px(region.shape, size_wh)
+    beyond_px, tolerance_px = subject.beyond_px, subject.around.clip_tolerance_px
     if beyond_px <= 0:
         return None
-    values = {"box_xywh_px": box_xywh(region.shape), "size_wh": size_wh, "beyond_px": beyond_px}
+    values = {"box_xywh_px": box_xywh(shape), "size_wh": size_wh, "beyond_px": beyond_px}
     reach = f"the shape reaches {beyond_px:.4g} px beyond its image of {width} x {height} pixels"
-    if beyond_px <= around.clip_tolerance_px:
+    if beyond_px <= tolerance_px:
         return Broken(rule="DR12", message=f"{reach}, and was clipped", values=values, severity=NOTE)
-    return Broken(rule="DR12", message=f"{reach}; tolerated: {around.clip_tolerance_px:g} px", values=values)
+    return Broken(rule="DR12", message=f"{reach}; tolerated: {tolerance_px:g} px", values=values)
 
 
-def is_not_degenerate(region: Region, around: Surroundings) -> Broken | None:
+def is_not_degenerate(subject: Subject) -> Broken | None:
     """DR13, of what is left of the shape inside the image where a part of it was clipped."""
-    shape = region.shape
-    if around.size_wh and reach_beyond_px(shape, around.size_wh) <= around.clip_tolerance_px:
-        shape = _inside(shape, around)
-    reason = degeneracy(shape)
+    shape, flat = subject.shape, subject.flat_rings
+    reason = degeneracy(shape, flat)
     if reason:
         return Broken(rule="DR13", message=reason, values={"box_xywh_px": box_xywh(shape), "area_px": area(shape)})
-    if isinstance(shape, Polygon) and (flat := [i for i, ring in enumerate(shape.rings) if _flat(ring)]):
+    if isinstance(shape, Polygon) and flat:
         message = f"{len(flat)} of the polygon's {len(shape.rings)} rings enclose nothing, and were left out"
-        return Broken(rule="DR13", message=message, values={"rings": flat}, severity=WARNING)
+        return Broken(rule="DR13", message=message, values={"rings": list(flat)}, severity=WARNING)
     return None
 
 
-def does_not_cross_itself(region: Region, _: Surroundings) -> Broken | None:
+def does_not_cross_itself(subject: Subject) -> Broken | None:
     """DR14."""
-    if not isinstance(region.shape, Polygon):
+    shape = subject.region.shape
+    if not isinstance(shape, Polygon):
         return None
-    for i, ring in enumerate(region.shape.rings):
+    for i, ring in enumerate(shape.rings):
         pair = crosses_itself(ring)
         if pair:
             (first, second), n = pair, len(ring)
@@ -105,19 +130,21 @@ def does_not_cross_itself(region: Region, _: Surroundings) -> Broken | None:
     return None
 
 
-def is_no_repetition(region: Region, around: Surroundings) -> Broken | None:
+def is_no_repetition(subject: Subject) -> Broken | None:
     """DR15."""
-    first = around.earlier.get(sameness(region))
+    region = subject.region
+    first = subject.around.earlier.get(sameness(region))
     if first is None:
         return None
     message = f"region {region.index} has the same shape and label as region {first}"
     return Broken(rule="DR15", message=message, values={"first": first, "label": region.label})
 
 
-def attributes_are_given(region: Region, around: Surroundings) -> Broken | None:
+def attributes_are_given(subject: Subject) -> Broken | None:
     """DR16."""
+    region = subject.region
     missing, wrong = [], {}
-    for required in around.problem.required_attributes:
+    for required in subject.around.problem.required_attributes:
         value = region.label if required.name == region.label_attribute else region.attributes.get(required.name)
         if value is None or not str(value).strip():
             missing.append(required.name)
@@ -127,9 +154,8 @@ def attributes_are_given(region: Region, around: Surroundings) -> Broken | None:
         return None
     parts = [f"{name!r} is not given" for name in missing]
     parts += [f"{name!r} has the value {value!r}, which is not allowed" for name, value in wrong.items()]
-    return Broken(
-        rule="DR16", message=f"required attributes: {'; '.join(parts)}", values={"missing": missing, "wrong": wrong}
-    )
+    message = f"required attributes: {'; '.join(parts)}"
+    return Broken(rule="DR16", message=message, values={"missing": missing, "wrong": wrong})
 
 
 CHECKS: tuple[Check, ...] = (
@@ -145,21 +171,24 @@ CHECKS: tuple[Check, ...] = (
 """All that is checked of a region, in the order in which it is reported."""
 
 
-def check_region(region: Region, around: Surroundings) -> Iterator[Broken]:
+def check(subject: Subject) -> Iterator[Broken]:
     """Everything that is wrong with a region, so that its annotator hears of it at once."""
-    for check in CHECKS:
-        broken = check(region, around)
+    for look in CHECKS:
+        broken = look(subject)
         if broken:
             yield broken
 
 
-def as_kept(region: Region, around: Surroundings) -> Region:
+def as_kept(subject: Subject) -> Region:
     """An accepted region as it goes on record: clipped, its flat rings left out, the label's alias applied."""
-    shape = _inside(region.shape, around)
-    if isinstance(shape, Polygon):
-        sound = tuple(ring for ring in shape.rings if not _flat(ring))
-        if sound and len(sound) < len(shape.rings):
-            shape = replace(shape, rings=sound)
+    region, around = subject.region, subject.around
+    shape, flat = subject.shape, subject.flat_rings
+    if subject.beyond_px > around.clip_tolerance_px and around.size_wh is not None:
+        # Only where the problem makes no error of it.
+        shape = clip_shape(shape, around.size_wh)
+        flat = _flat_rings(shape)
+    if isinstance(shape, Polygon) and 0 < len(flat) < len(shape.rings):
+        shape = replace(shape, rings=tuple(ring for i, ring in enumerate(shape.rings) if i not in flat))
     label = None if region.label is None else around.problem.label_of(region.label)
     if shape is not region.shape:
         # What the file states of box and area was of the shape before.
@@ -170,7 +199,7 @@ def as_kept(region: Region, around: Surroundings) -> Region:
 def sameness(region: Region) -> object:
     """What two regions have in common when one repeats the other."""
     shape = region.shape
-    if isinstance(shape, Polygon):
+    if isinstance(shape, Polygon) and shape.closed_in_file:
         shape = replace(shape, closed_in_file=False)
     return shape, region.label
 
@@ -178,10 +207,14 @@ def sameness(region: Region) -> object:
 def reach_beyond_px(shape: Shape, size_wh: tuple[int, int]) -> float:
     """How far a shape's outermost point lies beyond the image; 0 for one inside or on the edge."""
     width, height = size_wh
-    return max((max(-x, -y, x - width, y - height, 0) for x, y in points_of(shape)), default=0)
+    points = points_of(shape)
+    if not points:
+        return 0.0
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return max(-min(xs), -min(ys), max(xs) - width, max(ys) - height, 0.0)
 
 
-def degeneracy(shape: Shape) -> str | None:
+def degeneracy(shape: Shape, flat_rings: Sequence[int]) -> str | None:
     """What makes a shape enclose nothing, or None."""
     match shape:
         case Rect(width=width, height=height) if width <= 0 or height <= 0:
@@ -190,7 +223,7 @@ def degeneracy(shape: Shape) -> str | None:
             return f"the circle has a radius of {r:g} pixels"
         case Ellipse(rx=rx, ry=ry) if rx <= 0 or ry <= 0:
             return f"the ellipse has half axes of {rx:g} and {ry:g} pixels"
-        case Polygon(rings=rings) if all(map(_flat, rings)):
+        case Polygon(rings=rings) if len(flat_rings) == len(rings):
             corners = len({point for ring in rings for point in ring})
             return f"the polygon of {corners} distinct corners encloses no area"
         case Polyline(points=points) if len(set(points)) < 2:
@@ -201,12 +234,11 @@ def degeneracy(shape: Shape) -> str | None:
             return None
 
 
-def _flat(ring: Ring) -> bool:
-    return len(set(ring)) < 3 or ring_area(ring) == 0
+def _flat_rings(shape: Shape) -> tuple[int, ...]:
+    if not isinstance(shape, Polygon):
+        return ()
+    return tuple(i for i, ring in enumerate(shape.rings) if _is_flat(ring))
 
 
-def _inside(shape: Shape, around: Surroundings) -> Shape:
-    size_wh = around.size_wh
-    if size_wh is None or isinstance(shape, Mask) or reach_beyond_px(shape, size_wh) <= 0:
-        return shape
-    return clip_shape(shape, size_wh)
+def _is_flat(ring: Ring) -> bool:
+    return ring_area(ring) == 0 or len(set(ring)) < 3

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from teppr.annotations.checks import Surroundings, as_kept, check_region, sameness
+from teppr.annotations.checks import Surroundings, as_kept, check, sameness, subject_of
 from teppr.annotations.images import Checked, Elsewhere, NotUsable, Verdict
 from teppr.annotations.rules import NOTE, RULES, Broken, Scope, severity_of
 from teppr.problems.contract import Problem
@@ -130,11 +130,12 @@ class Judge:
                 judged.findings.append(self._of_unread(region, "region", record.filename))
                 continue
             judged.shapes[region.shape.kind] += 1
-            found = [self._of_region(broken, record, region) for broken in check_region(region, around)]
+            subject = subject_of(region, around)
+            found = [self._of_region(broken, record, region) for broken in check(subject)]
             earlier.setdefault(sameness(region), region.index)
             judged.findings.extend(found)
             if all(finding.severity is not Severity.ERROR for finding in found):
-                kept.append(as_kept(region, around))
+                kept.append(as_kept(subject))
         return kept
 
     def _of_entry(self, record: ImageRecord, place: Place, verdict: Verdict | None) -> Iterator[Broken]:

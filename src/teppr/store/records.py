@@ -14,6 +14,8 @@ from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Sh
 
 SHAPES: Mapping[str, type[Shape]] = {kind.kind: kind for kind in (Rect, Circle, Ellipse, Polygon, Polyline, Spot, Mask)}
 
+_FIELDS = {kind: [field.name for field in fields(shape)] for kind, shape in SHAPES.items()}
+
 
 def json_of(value: object) -> str:
     """Compact JSON; what annotators' files hold beyond orjson's range (huge integers, Decimal) is kept as well."""
@@ -33,7 +35,7 @@ def value_of(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 def shape_json(shape: Shape) -> str:
     """The shape's fields in their order as a JSON list; its kind is kept beside it."""
-    return json_of([getattr(shape, field.name) for field in fields(shape)])
+    return json_of([getattr(shape, name) for name in _FIELDS[shape.kind]])
 
 
 def shape_of(kind: str, text: str | bytes) -> Shape:
