@@ -1,0 +1,12 @@
+import pytest
+
+from teppr.architectures.contract import ARCHITECTURES, Architecture
+from teppr.testing.architectures import ArchitectureContract
+
+
+@pytest.mark.slow
+class TestEveryArchitecture(ArchitectureContract):
+    @pytest.fixture(scope="class", params=ARCHITECTURES.names())
+    @classmethod
+    def architecture(cls, request: pytest.FixtureRequest) -> Architecture:
+        return ARCHITECTURES.load(request.param)
