@@ -125,6 +125,12 @@ def read_bytes(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         raise BadImage(f"cannot read {path}: {getattr(error, 'strerror', None) or error}", reason="missing") from error
 
 
+def size_of(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> tuple[int, int]:
+    """Width and height that an image file declares, its pixels not decoded; raises BadImage as `read_bytes` does."""
+    with _open(read_bytes(path, max_pixels=max_pixels), name=str(path), max_pixels=max_pixels) as image:
+        return image.size
+
+
 def find(folder: Path) -> list[Path]:
     """All files below `folder` that are named like images, sorted."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())

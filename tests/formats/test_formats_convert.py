@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from teppr.annotations.convert import MOST_EXAMPLES, convert
 from teppr.errors import BadFile, BadInput, UnknownName
 from teppr.formats import FORMATS, ReadOptions
+from teppr.images import read
 from teppr.progress import Progress
 from teppr.types import ImageRecord, Region, Unread
 
@@ -112,6 +113,22 @@ def test_what_cannot_be_read_is_counted_and_exemplified(tmp_path: Path) -> None:
     }
     assert len(done.examples) == MOST_EXAMPLES
     assert all(isinstance(part, Unread) for part in done.examples)
+
+
+def test_sizes_come_from_the_images_where_the_source_has_none(data: Path, tmp_path: Path) -> None:
+    folder = data / "via_claw/train"
+    done = convert(folder / "via_region_data.json", tmp_path / "coco.json", "coco", images=folder)
+    document = json.loads((tmp_path / "coco.json").read_bytes())
+    sizes = [read(folder / image["file_name"])[1].size_wh for image in document["images"]]
+    assert [(image["width"], image["height"]) for image in document["images"]] == sizes
+    assert done.report.not_said == {}
+
+
+def test_images_that_cannot_be_opened_have_no_size_and_that_is_told(data: Path, tmp_path: Path) -> None:
+    source = data / "via_claw/train/via_region_data.json"
+    (tmp_path / "img003.png").write_text("no image")
+    done = convert(source, tmp_path / "coco.json", "coco", images=tmp_path)
+    assert done.report.not_said == {"width and height of an image that could not be opened": 2}
 
 
 def test_progress_counts_the_entries(data: Path, tmp_path: Path) -> None:

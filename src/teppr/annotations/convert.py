@@ -1,13 +1,15 @@
-"""From one annotation format to another, without a database: nothing is checked against images or rules."""
+"""From one annotation format to another, without a database: no design rule is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from teppr.errors import BadInput
+from teppr.annotations.images import Elsewhere, ImageFolders
+from teppr.errors import BadImage, BadInput
 from teppr.formats import FORMATS, ReadOptions, WriteReport, format_of
+from teppr.images import size_of
 from teppr.progress import QUIET, Progress
 from teppr.types import ImageRecord, Unread
 
@@ -32,9 +34,17 @@ class Conversion:
 
 
 def convert(
-    source: Path, target: Path, format_name: str, options: ReadOptions | None = None, progress: Progress = QUIET
+    source: Path,
+    target: Path,
+    format_name: str,
+    options: ReadOptions | None = None,
+    progress: Progress = QUIET,
+    *,
+    images: Path | None = None,
 ) -> Conversion:
     """Write what `source` says to `target` in the format of that name; the target is whole or as it was.
+
+    images: folder where width and height are looked up that the source does not say (VIA says none, COCO wants them)
 
     Raises UnknownName for the format, BadFile for the source, BadInput where its label cannot be decided.
     """
@@ -47,7 +57,8 @@ def convert(
         progress.expect(reading.entries)
     unread: list[Unread] = []
     lost = WriteReport()
-    report = writer.write(_readable(reading.records, lost, unread, progress), target)
+    records = _readable(reading.records, lost, unread, progress)
+    report = writer.write(records if images is None else _sized(records, images, lost), target)
     for what, times in lost.not_said.items():
         report.not_said[what] = report.not_said.get(what, 0) + times
     return Conversion(
@@ -73,3 +84,20 @@ def _readable(
         examples.extend(found[: MOST_EXAMPLES - len(examples)])
         if isinstance(record, ImageRecord) or record.index is None:
             progress.advance()
+
+
+def _sized(records: Iterator[ImageRecord], folder: Path, lost: WriteReport) -> Iterator[ImageRecord]:
+    """The records with width and height; an image that is not there, or is none, is counted and stays without."""
+    folders = ImageFolders([folder])
+    for record in records:
+        size_wh = record.size_wh or _size_of(folders.find(record.filename))
+        if size_wh is None:
+            lost.leave_out("width and height of an image that could not be opened")
+        yield replace(record, size_wh=size_wh)
+
+
+def _size_of(place: Path | Elsewhere) -> tuple[int, int] | None:
+    try:
+        return None if isinstance(place, Elsewhere) else size_of(place)
+    except BadImage:
+        return None

@@ -269,6 +269,9 @@ def convert(
     format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
     label_attribute: Annotated[str | None, typer.Option(help="Attribute whose value is the label.")] = None,
     label: Annotated[str | None, typer.Option(help="The one label of regions without attributes.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the images; gives widths and heights that the source does not say.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     r"""Turn an annotation file into another format, without the database; nothing is checked.
@@ -277,12 +280,15 @@ def convert(
     Examples:
       teppr annotations convert via_region_data.json coco.json --format coco --label-attribute name
       teppr annotations convert instances.json via.json --format via
+      teppr annotations convert via_region_data.json coco.json --images photos/
     """
     from teppr.annotations.convert import convert as run
     from teppr.formats.contract import ReadOptions
 
     with progress("converting") as bar:
-        done = run(source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar)
+        done = run(
+            source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar, images=images
+        )
     for sentence in done.notes:
         note(sentence)
     if as_json:

@@ -12,7 +12,8 @@ from pycocotools import mask as coco_mask
 from teppr.errors import BadInput
 from teppr.types import Mask
 
-_MOST_PIXELS = 2**31
+_MOST_PIXELS = 2**27
+"""Beyond any image that is annotated whole; a longer code would only fill the memory when it is drawn."""
 _MOST_SHIFTED_BITS = 60
 
 
