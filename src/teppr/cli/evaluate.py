@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from teppr.cli.runs import named_run
 from teppr.cli.session import Json, Session, print_json, print_table, progress
 from teppr.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
     from teppr.settings import Settings
 
-EXPERIMENT_SUFFIXES = frozenset({".yml", ".yaml"})
 COLUMNS = ("map", "map_50", "map_75", "mar_100")
 
 
@@ -99,19 +99,13 @@ def _measured_run(settings: Settings, reference: str, common: Mapping[str, Any])
     from teppr.workflow.environment import require_training
 
     require_training()
-    from teppr.workflow.begin import run_of
     from teppr.workflow.compute import Compute
     from teppr.workflow.evaluate import evaluate_run
-    from teppr.workflow.experiment import read_experiment
-    from teppr.workflow.run import find_run
 
-    if Path(reference).suffix in EXPERIMENT_SUFFIXES:
-        run = run_of(read_experiment(Path(reference)), settings.home)
-    else:
-        try:
-            run = find_run(settings.home, reference)
-        except UnknownName as error:
-            raise UnknownName(f"{error}; to measure a release or a file, say on what: --dataset NAME") from error
+    try:
+        run = named_run(settings.home, reference)
+    except UnknownName as error:
+        raise UnknownName(f"{error}; to measure a release or a file, say on what: --dataset NAME") from error
     with Compute(device=settings.device, threads=settings.thread_count).ready():
         return evaluate_run(run, settings.home, **common)
 

@@ -56,7 +56,8 @@ def evaluate_run(
     write_json(run.path / "evaluation.json", result)
     for split, detections in found.items():
         write_json(run.path / "detections" / f"{split}.json", _coco_results(detections))
-    run.mark("evaluate", StageState.FINISHED, splits=chosen)
+    asked = None if splits else experiment.evaluate.model_dump(mode="json")
+    run.mark("evaluate", StageState.FINISHED, splits=chosen, asked=asked)
     return result
 
 
