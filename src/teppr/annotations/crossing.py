@@ -10,7 +10,7 @@ from shapely import STRtree
 from teppr.geometry import Array
 from teppr.types import Ring
 
-EDGES_AT_ONCE = 1024
+EDGES_AT_ONCE = 64
 """Edges whose neighbours are looked up together: bounds the memory for outlines that cross themselves everywhere."""
 
 
@@ -21,6 +21,11 @@ def crosses_itself(ring: Ring) -> tuple[int, int] | None:
     """
     if len(ring) < 4:
         return None
+    with np.errstate(all="ignore"):  # products of coordinates beyond all images overflow: no crossing is seen there
+        return _first_crossing(ring)
+
+
+def _first_crossing(ring: Ring) -> tuple[int, int] | None:
     corners = np.asarray(ring, dtype=np.float64)
     if shapely.is_simple(shapely.linearrings(np.vstack([corners, corners[:1]]))):
         return None
