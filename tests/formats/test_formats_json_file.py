@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teppr.errors import BadFile
-from teppr.formats import FORMATS, ReadOptions
+from teppr.formats import FORMATS, ReadOptions, format_of
 from teppr.formats._json_file import DEPTH_LIMIT, JsonFile
 
 # A surrogate has no form in UTF-8.
@@ -101,6 +101,14 @@ def test_a_document_cut_off_anywhere_is_refused(data: Path, tmp_path: Path, name
         for plugin in formats:
             with pytest.raises(BadFile):
                 list(plugin.read(path, ReadOptions()).records)
+
+
+def test_whoever_looks_for_the_format_is_told_where_a_document_breaks(data: Path) -> None:
+    with pytest.raises(BadFile, match="as JSON: nested deeper than 32 levels at line 1"):
+        format_of(data / "bad_json/n_structure_100000_opening_arrays.json")
+    for path in bad_json(data):
+        with pytest.raises(BadFile, match="as JSON"):
+            format_of(path)
 
 
 def test_a_message_says_line_and_column(tmp_path: Path) -> None:

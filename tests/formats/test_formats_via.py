@@ -241,6 +241,12 @@ def test_regions_without_attributes_can_be_given_one_label(data: Path) -> None:
     } == {"balloon"}
 
 
+def test_that_nothing_is_labelled_is_told(tmp_path: Path) -> None:
+    found = reading(tmp_path, {"a": entry(region(), region())})
+    assert found.notes == ("none of 2 regions carries an attribute, so none is labelled; --label labels all",)
+    assert reading(tmp_path, {"a": entry()}).notes == ()
+
+
 def test_a_given_label_does_not_replace_one_in_the_file(tmp_path: Path) -> None:
     assert labels(tmp_path, {"name": "car"}, {}, options=ReadOptions(label="thing")) == ["car", "thing"]
 

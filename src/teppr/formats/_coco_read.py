@@ -75,8 +75,7 @@ def read_instances(path: Path, options: ReadOptions) -> Reading:
 def _survey(document: JsonFile) -> _Survey:
     survey, found = _Survey(), set()
     if document.peek() != "{":
-        document.value()
-        document.finish()
+        document.check()
         raise BadFile(f"COCO instances must be an object of lists, got another value in {document.path}")
     for key in document.members():
         if key in ("images", "annotations", "categories"):

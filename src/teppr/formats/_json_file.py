@@ -132,6 +132,19 @@ class JsonFile:
         """The bytes that stand there."""
         return self._bytes[span.start : span.end]
 
+    def check(self) -> None:
+        """Make sure that all from here to the end is one value, member for member or element for element."""
+        match self.peek():
+            case "{":
+                for _ in self.members():
+                    pass
+            case "[":
+                for span in self.elements():
+                    self.load(span)
+            case _:
+                self.value()
+        self.finish()
+
     def finish(self) -> None:
         """Make sure that nothing follows."""
         if self._behind_space() != len(self._bytes):

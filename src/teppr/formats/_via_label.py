@@ -90,6 +90,8 @@ def choose_label(carried: Carried, options: ReadOptions) -> LabelChoice:
     names = _names(carried, options)
     if names:
         notes.append(f"the label is attribute {carried.say(names)}")
+    if carried.regions and not carried.filled and options.label is None:
+        notes.append(f"none of {carried.regions} regions carries an attribute, so none is labelled; --label labels all")
     if options.label is not None and carried.blank:
         bare = f"{carried.blank} of {carried.regions} regions"
         notes.append(f"{bare} carry no attribute and are labelled {options.label!r}, as given")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from teppr.errors import BadFile
+from teppr.formats._json_file import JsonFile
 from teppr.plugins import Plugins
 from teppr.types import ImageRecord, Unread
 
@@ -88,11 +89,16 @@ FORMATS: Plugins[Format] = Plugins("teppr.formats", Format, "format")  # type: i
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file by its content, not its name; raises BadFile where no format knows it."""
+    """The format of a file by its content, not its name; raises BadFile where no format knows it.
+
+    Of a document that is not even JSON the message says where it breaks.
+    """
     formats = FORMATS.all()
     for plugin in formats:
         if plugin.sniff(path):
             return plugin
+    if path.suffix.lower() == ".json" and path.is_file():
+        JsonFile(path).check()
     known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in formats)
     what = "is of no known format" if path.is_file() else "is not a file"
     raise BadFile(f"{path} {what}; known: {known}")

@@ -112,8 +112,7 @@ def _survey(path: Path) -> _Survey:
     layout = _layout(JsonFile(path))
     document = JsonFile(path)
     if document.peek() != "{":
-        document.value()
-        document.finish()
+        document.check()
         raise BadFile(f"no VIA file: it must be an object of entries, got another value in {path}")
     survey = _Survey(root=layout or "")
     if survey.root:

@@ -259,7 +259,7 @@ class FormatContract:
 
     def test_memory_does_not_grow_with_the_number_of_images(self, plugin: Format, tmp_path: Path) -> None:
         path = tmp_path / f"file{plugin.suffixes[0]}"
-        few, many, regions = 200, 800, 20
+        few, many, regions = 100, 300, 20
         peaks = {count: _peaks(plugin, path, count, regions) for count in (few, many)}
         more = (many - few) * (1 + regions)
         growth = [(high - low) / more for low, high in zip(peaks[few], peaks[many], strict=True)]
