@@ -43,7 +43,6 @@ def _free_port() -> str:
 @pytest.mark.slow
 def test_the_tour_can_be_walked(tmp_path: Path) -> None:
     script = _script((ROOT / "docs" / "tour.md").read_text(encoding="utf-8")).replace(PORT, _free_port())
-    script = script.replace("teppr serve ", f"teppr serve --port {re.search(r'127.0.0.1:(\d+)', script)[1]} ")  # type: ignore[index]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     walk = subprocess.Popen(
         ["bash", "-c", script],
