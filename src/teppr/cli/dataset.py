@@ -114,7 +114,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     if json:
         print_json(rows)
         return
-    columns = ("dataset", "latest", "problem", "images", "regions", "labels", "splits")
+    columns = ("dataset", "latest", "images", "regions", "labels", "splits")
     cells = [[f"{row['name']}@{row['version']}", *(_cell(key, row[key]) for key in columns[1:])] for row in rows]
     print_table(session.console, f"Datasets in {home}", columns, cells)
 

@@ -36,21 +36,40 @@ class Coverage:
 
 def cover(matrix: LabelMatrix, required: Collection[int], split_count: int) -> Coverage:
     """Find groups that put each required label into each split; earlier groups are preferred."""
-    degrees = matrix.degrees
-    by_rarity = sorted(required, key=lambda label: (degrees[label], label))
-    if by_rarity and degrees[by_rarity[0]] < split_count:
-        return Coverage(pins={}, conflict=(by_rarity[0],))
-    core = by_rarity[: core_size([int(degrees[label]) for label in by_rarity], split_count)]
-    members, kinds = _alike(matrix, core, split_count)
-    placed = _greedy(kinds, core, split_count)
+    question = _Question(matrix, required, split_count)
+    if question.too_rare:
+        return Coverage(pins={}, conflict=question.by_rarity[:1])
+    core = question.core
+    placed = question.placement()
     if placed is None:
-        placed = place(kinds, core, split_count)
-    if placed is None:
-        return Coverage(pins={}, conflict=tuple(smallest_conflict(kinds, core, split_count)))
-    pins = _witnesses(members, kinds, placed, core)
-    for rank, label in enumerate(by_rarity[len(core) :], len(core) + 1):
+        return Coverage(pins={}, conflict=tuple(smallest_conflict(question.kinds, core, split_count)))
+    pins = _witnesses(question.members, question.kinds, placed, core)
+    for rank, label in enumerate(question.by_rarity[len(core) :], len(core) + 1):
         _serve(matrix, label, pins, split_count, enough=split_count * rank)
     return Coverage(pins=pins)
+
+
+def coverable(matrix: LabelMatrix, required: Collection[int], split_count: int) -> bool:
+    """Whether there is an assignment that has each required label in each split."""
+    question = _Question(matrix, required, split_count)
+    return not question.too_rare and question.placement() is not None
+
+
+class _Question:
+    """What is asked of the core: `members` are the groups of each of `kinds`, `too_rare` settles it at once."""
+
+    def __init__(self, matrix: LabelMatrix, required: Collection[int], split_count: int) -> None:
+        degrees = matrix.degrees
+        self.by_rarity = tuple(sorted(required, key=lambda label: (degrees[label], label)))
+        rising = [int(degrees[label]) for label in self.by_rarity]
+        self.too_rare = bool(rising) and rising[0] < split_count
+        self.core = self.by_rarity[: core_size(rising, split_count)]
+        self.members, self.kinds = _alike(matrix, self.core, split_count)
+        self._split_count = split_count
+
+    def placement(self) -> Placement | None:
+        placed = _greedy(self.kinds, self.core, self._split_count)
+        return place(self.kinds, self.core, self._split_count) if placed is None else placed
 
 
 def core_size(degrees: Sequence[int], split_count: int) -> int:

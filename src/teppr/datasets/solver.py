@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 Placement: TypeAlias = list[set[int]]
 """For each kind the splits that one of its groups goes to."""
 
-ROUNDS = 200
-"""How long a smallest conflict is searched before a minimal one (of which nothing can be left out) will do."""
+EFFORT = 4.0
+"""How long a smallest conflict is searched, in CP-SAT's deterministic time: about seconds, the same on every machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +33,26 @@ def place(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> P
 def smallest_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
     """A smallest set of labels that cannot all be in every split; to be asked only where `place` found nothing.
 
-    A set of labels whose absence makes the rest possible shares a label with every conflict. So a smallest set that
-    meets all such sets found so far is either a conflict, and then a smallest one, or leads to another such set.
+    Labels whose absence makes the rest possible include one of every conflict. So a smallest set that meets all such
+    sets found so far is either a conflict, and then a smallest one, or leads to another such set. Where that takes too
+    long (a case made to be hard), the answer is a conflict of which nothing can be left out.
     """
+    minimal = _minimal_conflict(kinds, labels, split_count)
     corrections: list[set[int]] = []
-    for _ in range(ROUNDS):
+    effort = EFFORT
+    while effort > 0:
         candidate = _smallest_meeting(corrections)
+        if len(candidate) >= len(minimal):
+            break
         question = _Question(kinds, candidate, split_count, optional=set(labels) - candidate)
-        if not question.solve():
+        possible = question.solve(effort)
+        if possible is None:
+            break
+        if not possible:
             return sorted(candidate)
         corrections.append(set(labels) - question.served())
-    return _minimal_conflict(kinds, labels, split_count)
+        effort -= question.spent
+    return minimal
 
 
 def _minimal_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
@@ -78,7 +87,7 @@ class _Question:
     ) -> None:
         from ortools.sat.python import cp_model
 
-        self._possible = {cp_model.OPTIMAL, cp_model.FEASIBLE}
+        self._verdicts = {cp_model.OPTIMAL: True, cp_model.FEASIBLE: True, cp_model.INFEASIBLE: False}
         self._model = model = cp_model.CpModel()
         self._splits = range(split_count)
         self._in = [[model.new_bool_var("") for _ in self._splits] for _ in kinds]
@@ -101,8 +110,16 @@ class _Question:
             if label in self._served:
                 somewhere.only_enforce_if(self._served[label])
 
-    def solve(self) -> bool:
-        return self._answer.solve(self._model) in self._possible
+    def solve(self, effort: float | None = None) -> bool | None:
+        """Whether there is a way; None where `effort` was not enough to find out."""
+        if effort is not None:
+            self._answer.parameters.max_deterministic_time = effort
+        return self._verdicts.get(self._answer.solve(self._model))
+
+    @property
+    def spent(self) -> float:
+        """Effort that `solve` took; never nothing, so that asking comes to an end."""
+        return max(float(self._answer.response_proto.deterministic_time), EFFORT / 1000)
 
     def served(self) -> set[int]:
         return {*self._labels, *(label for label, it in self._served.items() if self._answer.boolean_value(it))}

@@ -14,7 +14,7 @@ from math import gcd, lcm
 import numpy as np
 
 from teppr.datasets.balance import balance
-from teppr.datasets.coverage import cover
+from teppr.datasets.coverage import cover, coverable
 from teppr.datasets.document import FIRST_SPLITS
 from teppr.datasets.matrix import LabelMatrix
 from teppr.errors import BadInput, SplitRefused, UnknownName
@@ -97,7 +97,7 @@ def refusal(
     matrix: LabelMatrix, conflict: Collection[int], required: Collection[int], splits: Collection[str]
 ) -> SplitRefused:
     """The error that explains a conflict, a row a label."""
-    fewer = next((n for n in range(len(splits) - 1, 1, -1) if not cover(matrix, required, n).conflict), 0)
+    fewer = next((n for n in range(len(splits) - 1, 1, -1) if coverable(matrix, required, n)), 0)
     rows = [_row(matrix, label, conflict, len(splits), fewer) for label in conflict]
     alone = [matrix.labels[label] for label in required if matrix.degrees[label] < len(splits)]
     names = ", ".join(str(row["label"]) for row in rows)

@@ -1,7 +1,11 @@
-"""A small real dataset for tests: generated pictures of coloured shapes, with polygons, boxes and circles."""
+"""For tests: a small real dataset of generated pictures with coloured shapes, and annotation files put by hand."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -14,7 +18,8 @@ from teppr.datasets.write import Content, write_snapshot
 from teppr.files import sha256_of
 from teppr.geometry import area, box_xywh, rings_of
 from teppr.images import Pixels, encode_png
-from teppr.types import Circle, Polygon, Rect, Shape
+from teppr.store.contract import FileSummary, Store, StoredImage
+from teppr.types import AnnotationFile, Circle, Polygon, Rect, Region, Shape, Tally
 
 LABELS = ("circle", "square", "triangle")
 COLORS = ((220, 60, 50), (60, 170, 70), (50, 90, 220))
@@ -57,6 +62,51 @@ def small_snapshot(
         )
     record = SplitRecord(method="files", files={split: ["generated"] for split in sorted({row.split for row in rows})})
     return write_snapshot(home, Content(name=name, problem="ods", labels=LABELS, rows=rows, split=record))
+
+
+def stored_image(name: str, *regions: tuple[str, Shape], batch: str | None = None) -> StoredImage:
+    """An accepted entry of 100 x 100 pixels, not on disk; equal names before a "#" are the same image.
+
+    regions: label and shape of each
+    """
+    content, _, _ = name.partition("#")
+    return StoredImage(
+        path=f"/images/{batch or 'all'}/{name}.jpg",
+        sha256=hashlib.sha256(content.encode()).hexdigest(),
+        size_wh=(100, 100),
+        orientation=1,
+        filename=f"{name}.jpg",
+        file_sha256="",
+        regions=tuple(
+            Region(shape=shape, label=label, index=i, where=f"regions[{i}]") for i, (label, shape) in enumerate(regions)
+        ),
+        batch=batch,
+    )
+
+
+def put_file(
+    store: Store, name: str, images: Sequence[StoredImage], *, annotator: str | None = None, problem: str = "ods"
+) -> None:
+    """Put entries into a store as if ingested from the annotation file `name`."""
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    file = AnnotationFile(
+        sha256=sha256, path=f"/annotations/{name}", size_bytes=1, format="via", problem=problem, annotator=annotator
+    )
+    count = sum(len(image.regions) for image in images)
+    summary = FileSummary(
+        file=file,
+        accepted=True,
+        entries=Tally(len(images), len(images), 0),
+        regions=Tally(count, count, 0),
+        images=len(images),
+        labels={},
+        shapes={},
+        findings={},
+        ingested=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    with store.writing(file) as writer:
+        writer.add_images(replace(image, file_sha256=sha256, annotator=annotator) for image in images)
+        writer.finish(summary)
 
 
 def _shape_count(i: int, random: np.random.Generator) -> int:
