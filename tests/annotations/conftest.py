@@ -1,47 +1,18 @@
-"""Deliveries made for a test: a folder with images and VIA files, and a store to put them in."""
+"""A delivery, and a store to put it in."""
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from teppr.annotations.ingest import IngestOptions, ingest
 from teppr.annotations.report import IngestReport
 from teppr.problems import PROBLEMS, Problem
 from teppr.store import FindingQuery, Store
 from teppr.store.sqlite import SqliteStore
+from teppr.testing.deliveries import Delivery
 from teppr.types import Finding
-
-ViaRegion = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A folder that images and annotation files are put into."""
-
-    folder: Path
-
-    def image(self, name: str, size_wh: tuple[int, int] = (100, 80), seed: int = 0) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng([seed, *name.encode()]).integers(0, 255, (size_wh[1], size_wh[0], 3), np.uint8)
-        Image.fromarray(pixels).save(path, "PNG")
-        return path
-
-    def via(self, images: dict[str, list[ViaRegion]], name: str = "via.json", **entry: object) -> Path:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        document = {
-            f"{image}-1": {"filename": image, "size": -1, "regions": regions, "file_attributes": {}, **entry}
-            for image, regions in images.items()
-        }
-        path.write_text(json.dumps(document), encoding="utf-8")
-        return path
 
 
 @pytest.fixture
