@@ -165,3 +165,34 @@ def test_rows_come_sorted_without_a_sort(path: Path) -> None:
         query = next(statement for statement in statements if "images.*" in statement)
         plan = [row["detail"] for row in store._connection.execute(f"EXPLAIN QUERY PLAN {query}")]
     assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from teppr.store import open_store
+from teppr.store.sqlite_writer import SqliteFileWriter
+from teppr.testing.store import annotation_file, finding, put, region, stored_image
+
+def wait(self, file_id):
+    print("moved, not committed", flush=True)
+    sys.stdin.read()
+
+SqliteFileWriter._settle = wait
+file = annotation_file()
+with open_store(sys.argv[1]) as store:
+    put(store, file, [stored_image(file, f"{i}.jpg", [region()]) for i in range(200)], [finding(file)])
+"""
+
+
+def test_a_process_killed_while_it_moves_a_file_over_leaves_nothing(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    command = [sys.executable, "-c", WRITE_UNTIL_KILLED, url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"moved, not committed\n"
+        child.kill()
+    with open_store(url) as store:
+        assert list(store.files()) == []
+        assert list(store.images(ImageQuery(with_superseded=True))) == []
+        put(store, annotation_file(), [stored_image(annotation_file(), "a.jpg", [region()])])
+        assert len(list(store.images(ImageQuery()))) == 1

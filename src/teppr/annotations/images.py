@@ -8,7 +8,7 @@ import os
 import threading
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -53,6 +53,7 @@ class NotUsable:
 
 
 Verdict: TypeAlias = Checked | NotUsable
+Look: TypeAlias = Callable[[Path, int], Verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +161,15 @@ class ImageChecker:
     """Checks images in their order, several at a time; processes are started only for more than a few.
 
     A decoder that dies on a hostile file takes its process with it, and only that image is refused.
+    look: what each process does with an image; importable by name
     """
 
-    def __init__(self, workers: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    def __init__(self, workers: int, max_pixels: int = DEFAULT_MAX_PIXELS, look: Look = check_image) -> None:
         self._workers = workers
         self._max_pixels = max_pixels
+        self._look = look
         self._pool: ProcessPoolExecutor | None = None
+        self._alone: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +188,7 @@ class ImageChecker:
         first = list(islice(stream, FEW + 1))
         if self._pool is None and (len(first) <= FEW or self._workers <= 1):
             for item, path in chain(first, stream):
-                yield item, None if path is None else check_image(path, self._max_pixels)
+                yield item, None if path is None else self._look(path, self._max_pixels)
             return
         yield from self._check_ahead(chain(first, stream))
 
@@ -198,11 +202,13 @@ class ImageChecker:
             yield self._result(*waiting.popleft())
 
     def _submit(self, path: Path) -> Future[Verdict]:
+        if self._pool is None:
+            self._pool = _start(self._workers)
         try:
-            return self._running().submit(check_image, path, self._max_pixels)
+            return self._pool.submit(self._look, path, self._max_pixels)
         except BrokenProcessPool:
-            self._shut()
-            return self._running().submit(check_image, path, self._max_pixels)
+            self._pool = _start(self._workers)
+            return self._pool.submit(self._look, path, self._max_pixels)
 
     def _result(self, item: Item, path: Path | None, future: Future[Verdict] | None) -> tuple[Item, Verdict | None]:
         if path is None or future is None:
@@ -213,26 +219,26 @@ class ImageChecker:
             return item, self._check_alone(path)
 
     def _check_alone(self, path: Path) -> Verdict:
-        """The verdict on an image that may have killed the process that decoded it."""
-        with ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker
-        ) as alone:
-            try:
-                return alone.submit(check_image, path, self._max_pixels).result()
-            except BrokenProcessPool:
-                return NotUsable(reason="truncated", message=f"{path} breaks its decoder, which died on it")
-
-    def _running(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            # Not forked: threads of the caller's libraries would be copied in the middle of their work.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_begin_worker)
-        return self._pool
+        """The verdict on an image that may be the one that killed a process: nothing else is in work meanwhile."""
+        if self._alone is None:
+            self._alone = _start(1)
+        try:
+            return self._alone.submit(self._look, path, self._max_pixels).result()
+        except BrokenProcessPool:
+            self._alone = None
+            return NotUsable(reason="truncated", message=f"{path} breaks its decoder, which died on it")
 
     def _shut(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        for pool in (self._pool, self._alone):
+            if pool is not None:
+                pool.shutdown(cancel_futures=True)
+        self._pool = self._alone = None
+
+
+def _start(workers: int) -> ProcessPoolExecutor:
+    # Not forked: threads of the caller's libraries would be copied in the middle of their work.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
 
 
 def _begin_worker() -> None:
