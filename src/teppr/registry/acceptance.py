@@ -1,8 +1,8 @@
 """Acceptance criteria: what a release must reach, as a table of criterion, wanted, got and verdict.
 
 A criterion names a figure and compares it: `test/map_50: ">= 0.60"`. Figures of an evaluation are
-`<split>/<metric>` for boxes, `<split>/mask/<metric>` for masks, with `/per_label` behind for the worst label;
-measured ones (`latency_ms_p95`, `versus_production`) stand by themselves.
+`<split>/<metric>` for boxes (also `<split>/box/<metric>`) and `<split>/mask/<metric>` for masks, with `/per_label`
+behind for the worst label; measured ones (`latency_ms_p95`, `versus_production`) stand by themselves.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def judge(
     for criterion in criteria:
         if criterion.figure in measured:
             rows.append(_judge_measured(criterion, measured[criterion.figure]))
-        elif criterion.figure in known:
-            rows.append(_judge_evaluated(criterion, known[criterion.figure]))
+        elif (figure := criterion.figure.replace("/box/", "/")) in known:
+            rows.append(_judge_evaluated(criterion, known[figure]))
         else:
             raise UnknownName.of("figure", criterion.figure, [*known, *measured])
     return tuple(rows)

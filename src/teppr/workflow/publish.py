@@ -119,6 +119,11 @@ class _Publication:
             raise BadInput("publishing by force needs the reason, which is recorded: --why TEXT")
         if self.request.key in [info.record.key for info in self.registry.list()]:
             raise AlreadyThere(f"{self.request.key} is published already and never changes; choose another release")
+        trained, evaluated = self.run.stage_record("train"), self.run.stage_record("evaluate")
+        if evaluated.get("state") != StageState.FINISHED or str(trained.get("ended", "")) > str(evaluated["began"]):
+            raise BadInput(
+                f"run {self.run.id} was trained further since it was evaluated: teppr evaluate {self.run.id}"
+            )
         judge(self.accept, self.evaluation, {name: Measured(None) for name in MEASURED})
 
     def _export(self, trained: Trained, folder: Path) -> Bundle:

@@ -1,0 +1,161 @@
+"""Publishing a really trained run."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from teppr import images
+from teppr.cli.main import run as teppr
+from teppr.datasets.snapshot import find_snapshot
+from teppr.errors import AlreadyThere, BadFile, BadInput, CriteriaNotMet, UnknownName
+from teppr.files import HALF_WRITTEN
+from teppr.registry.releases import Registry
+from teppr.workflow.model import open_model
+from teppr.workflow.publish import PublishRequest, publish
+from teppr.workflow.run import Run, StageState, list_runs
+
+pytestmark = pytest.mark.slow
+REACHED = {"test/map_50": ">= 0.05", "latency_ms_p95": "<= 60000"}
+
+
+def test_a_release_finds_what_its_run_does(released_home: Path) -> None:
+    run = list_runs(released_home)[-1]
+    parity = Registry(released_home).release("acme-ods-1").record.measured["parity"]
+    assert parity["compared"] > 0
+    assert parity["agreed"] == parity["compared"]
+    assert parity["largest_box_difference_px"] < 0.1
+    ours, theirs = open_model(released_home, "acme-ods-1"), open_model(released_home, run.id, device="cpu")
+    pixels, _ = images.read(find_snapshot(released_home, "shapes").images("test")[0].path)
+    one, other = ours.predict(pixels).at_least(0.1), theirs.predict(pixels).at_least(0.1)
+    np.testing.assert_array_equal(one.label_ids, other.label_ids)
+    np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=0.05)
+
+
+def test_a_release_says_where_it_comes_from(released_home: Path) -> None:
+    run, registry = list_runs(released_home)[-1], Registry(released_home)
+    record, card = registry.release("acme-ods-1").record, registry.find("acme-ods-1").card
+    assert (record.run, record.dataset) == (run.id, run.experiment.dataset)
+    assert (record.accepted, record.forced, record.why) == (True, False, "")
+    assert [verdict.criterion for verdict in record.acceptance] == list(REACHED)
+    assert record.metrics == run.evaluation["split"]
+    assert card.source["run"] == run.id
+    assert (card.creator, card.licence, card.task) == ("AIE3", "Apache-2.0", "segment")
+    assert card.frameworks["torch"]
+    assert run.stage("publish") is StageState.FINISHED
+    assert not list(run.path.glob(f"{HALF_WRITTEN}*"))
+
+
+def test_criteria_that_are_not_met_refuse_the_release_unless_forced_for_a_reason(home: Path, evaluated: Run) -> None:
+    accept = REACHED | {"test/map_50/per_label": ">= 1.5"}
+    with pytest.raises(
+        CriteriaNotMet, match=r"1 of 3 criteria are not met\n  test/map_50/per_label: wanted >= 1.5"
+    ) as it:
+        publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=accept))
+    assert [row["met"] for row in it.value.verdicts] == [True, True, False]
+    assert Registry(home).list() == []
+    assert evaluated.stage("publish") is StageState.FAILED
+    with pytest.raises(BadInput, match="by force needs the reason"):
+        publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=accept, force=True, why=" "))
+    info = publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=accept, force=True, why="for pre-labels"))
+    assert (info.record.accepted, info.record.forced, info.record.why) == (False, True, "for pre-labels")
+
+
+def test_a_key_is_published_once(home: Path, released: Run) -> None:
+    with pytest.raises(AlreadyThere, match="acme-ods-1 is published already"):
+        publish(released, home, PublishRequest(key="acme-ods-1", accept=REACHED, force=True, why="again"))
+
+
+def test_the_gain_over_production_is_measured_on_the_same_images(home: Path, released: Run) -> None:
+    accept = {"versus_production": ">= -0.01"}
+    Registry(home).point("acme-ods@production", "acme-ods-1")
+    row = publish(released, home, PublishRequest(key="acme-ods-2", accept=accept)).record.acceptance[0]
+    assert (row.got, row.met) == (0.0, True)
+    assert "acme-ods-1 has" in row.detail
+
+
+def test_unknown_figures_and_runs_that_are_not_evaluated_are_refused_at_once(home: Path, evaluated: Run) -> None:
+    with pytest.raises(UnknownName, match=r"'test/map50'; did you mean 'test/map_50'\?"):
+        publish(evaluated, home, PublishRequest(key="acme-ods-1", accept={"test/map50": ">= 0.1"}))
+    with pytest.raises(BadInput, match="a release key is"):
+        publish(evaluated, home, PublishRequest(key="acme", accept=REACHED))
+    evaluated.mark("evaluate", StageState.RUNNING)
+    with pytest.raises(BadInput, match="trained further since it was evaluated"):
+        publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=REACHED))
+    (evaluated.path / "evaluation.json").unlink()
+    with pytest.raises(BadFile, match="has not been evaluated: teppr evaluate"):
+        publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=REACHED))
+
+
+KILLED = """
+import os, signal, sys
+from teppr.cli.main import run
+
+home, reference, event_name, needle = sys.argv[1:]
+
+def die(event, arguments):
+    # The system ends the process at this very moment, as a power cut would.
+    if event == event_name and any(needle in str(each) for each in arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+sys.exit(run(["--home", home, "publish", reference]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "needle"),
+    [
+        pytest.param("open", "network/model.onnx", id="while exporting"),
+        pytest.param("os.rename", "acme/ods/1", id="just before the release"),
+    ],
+)
+def test_a_killed_publish_leaves_no_release_and_the_next_one_does_it(
+    home: Path, evaluated: Run, event: str, needle: str
+) -> None:
+    program = [sys.executable, "-c", KILLED, str(home), evaluated.id, event, needle]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert Registry(home).list() == []
+    info = publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=REACHED))
+    assert Registry(home).verify(info.record.key) == []
+    left = [path for path in home.rglob(f"{HALF_WRITTEN}*") if "checkpoints" not in path.parts]
+    assert left == []
+
+
+def test_the_command_publishes_or_prints_the_table(
+    home: Path, evaluated: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--home", str(home), "publish", evaluated.id]
+    assert teppr([*common, "--accept", "test/map_50 >= 1.5", "--json"]) == 1
+    refused = json.loads(capsys.readouterr().out)
+    assert (refused["error"], refused["acceptance"][0]["wanted"]) == ("CriteriaNotMet", ">= 1.5")
+    assert teppr([*common, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["key"] == "acme-ods-1"
+    assert teppr(common) == 1
+    assert teppr([*common, "--accept", "half"]) == 2
+
+
+def test_the_commands_list_show_verify_and_alias(home: Path, released: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    def say(*words: str) -> tuple[int, str]:
+        code = teppr(["--home", str(home), "model", *words])
+        return code, capsys.readouterr().out
+
+    assert say("alias", "acme-ods@production", "acme-ods-1")[0] == 0
+    row = json.loads(say("list", "--json")[1])[0]
+    assert (row["key"], row["aliases"], row["accepted"], row["forced"]) == ("acme-ods-1", ["production"], True, False)
+    assert "production" in say("list")[1]
+    shown = json.loads(say("show", "acme-ods@production", "--json")[1])
+    assert (shown["card"]["key"], shown["run"]) == ("acme-ods-1", released.id)
+    assert released.id in say("show", "acme-ods-1")[1]
+    assert say("verify")[0] == 0
+    network = Path(shown["path"]) / "model.onnx"
+    network.write_bytes(network.read_bytes()[:-1])
+    code, out = say("verify", "acme-ods-1", "--json")
+    assert code == 1
+    assert str(network) in json.loads(out)["problems"]["acme-ods-1"][0]
+    assert say("show", "acme-ods-9")[0] == 2
