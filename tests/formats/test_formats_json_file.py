@@ -1,6 +1,8 @@
 """The walk over JSON documents: finds what is there, and refuses whatever is not JSON to the letter."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from teppr.errors import BadFile
 from teppr.formats import FORMATS, ReadOptions, format_of
 from teppr.formats._json_file import DEPTH_LIMIT, JsonFile
+from teppr.types import ImageRecord, Polygon, Region
 
 # A surrogate has no form in UTF-8.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -153,3 +156,27 @@ def test_equal_keys_are_both_seen(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text('{"a": 1, "a": 2}')
     assert list(JsonFile(path).members()) == ["a", "a"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FORMATS.names())
+def test_a_large_file_is_read_in_little_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "large.json"
+    ring = tuple((i + 0.25, i * 7 % 1000 + 0.5) for i in range(2000))
+    region = Region(shape=Polygon((ring,)), label="coast", index=0, where="regions[0]")
+    images = (ImageRecord(filename=f"{i}.jpg", where="", regions=(region,)) for i in range(2000))
+    FORMATS.load(name).write(images, path)
+    # A process of its own, for memory that others gave back may count as used or not.
+    program = (
+        "import psutil, sys; from pathlib import Path; from teppr.formats import FORMATS, ReadOptions\n"
+        "def used(): return psutil.Process().memory_info().rss\n"
+        f"plugin, before = FORMATS.load({name!r}), used()\n"
+        "records = plugin.read(Path(sys.argv[1]), ReadOptions()).records\n"
+        "samples = [used(), *(used() for _ in records)]\n"
+        "print(len(samples) - 1, max(samples) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    count, most_bytes = map(int, done.stdout.split())
+    assert count == 2000
+    assert path.stat().st_size > 30e6
+    assert most_bytes < 25e6

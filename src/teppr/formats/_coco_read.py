@@ -94,8 +94,8 @@ def _survey(document: JsonFile) -> _Survey:
 def _survey_images(document: JsonFile, survey: _Survey) -> None:
     for span in document.elements():
         image = document.load(span)
-        usable = isinstance(image, dict) and _image_problem(image) is None
-        survey.images.add(span, _key(image.get("id")) if isinstance(image, dict) and usable else _NO_KEY)
+        usable = image if isinstance(image, dict) and _image_problem(image) is None else {}
+        survey.images.add(span, _key(usable.get("id")))
 
 
 def _survey_annotations(document: JsonFile, survey: _Survey) -> None:
@@ -148,16 +148,26 @@ def _records(document: JsonFile, survey: _Survey, options: ReadOptions) -> Itera
             message = f"an image's id must be its own, got {short(image.get('id'))}, which an earlier image has"
             yield Unread(rule="DR17", message=message, where=where, values={"id": image.get("id")})
         else:
-            regions: list[Region | Unread] = []
-            for n in join.annotations_of(i):
-                annotation = document.load(survey.annotations[n])
-                if isinstance(annotation, dict) and annotation.get("image_id") == image.get("id"):
-                    regions.append(region_of_annotation(annotation, len(regions), n, survey.labels, options.label))
-                else:
-                    join.strays.append(n)
+            own = _annotations(document, survey, join, i, image.get("id"))
+            regions = (
+                region_of_annotation(annotation, index, n, survey.labels, options.label)
+                for index, (n, annotation) in enumerate(own)
+            )
             yield _record(image, where, tuple(regions))
     for n in join.orphans():
         yield _orphan(document.load(survey.annotations[n]), n)
+
+
+def _annotations(
+    document: JsonFile, survey: _Survey, join: _Join, i: int, image_id: object
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The annotations of an image with their positions; those whose id has but the same hash are strays."""
+    for n in join.annotations_of(i):
+        annotation = document.load(survey.annotations[n])
+        if isinstance(annotation, dict) and annotation.get("image_id") == image_id:
+            yield n, annotation
+        else:
+            join.strays.append(n)
 
 
 class _Join:

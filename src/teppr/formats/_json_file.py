@@ -190,12 +190,13 @@ class JsonFile:
 
 
 def _mapped(path: Path) -> mmap.mmap:
-    if not path.is_file():
-        raise BadFile(f"{path} is not a file")
     try:
+        # A pipe would never end.
+        if not path.is_file():
+            raise BadFile(f"{path} is not a file")
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise BadFile(f"cannot read as JSON: {path} is empty") from error
+        raise BadFile(f"cannot read {path} as JSON: it is empty") from error

@@ -91,14 +91,14 @@ FORMATS: Plugins[Format] = Plugins("teppr.formats", Format, "format")  # type: i
 def format_of(path: Path) -> Format:
     """The format of a file by its content, not its name; raises BadFile where no format knows it.
 
-    Of a document that is not even JSON the message says where it breaks.
+    The message says so where there is no such file, or it is empty, or where it breaks as JSON.
     """
     formats = FORMATS.all()
     for plugin in formats:
         if plugin.sniff(path):
             return plugin
-    if path.suffix.lower() == ".json" and path.is_file():
-        JsonFile(path).check()
+    document = JsonFile(path)
+    if path.suffix.lower() == ".json":
+        document.check()
     known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in formats)
-    what = "is of no known format" if path.is_file() else "is not a file"
-    raise BadFile(f"{path} {what}; known: {known}")
+    raise BadFile(f"{path} is of no known format; known: {known}")
