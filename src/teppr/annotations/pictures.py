@@ -101,7 +101,7 @@ def _moved(shape: Shape, move: Callable[[Ring], Ring]) -> Shape:
         case Spot(cx=cx, cy=cy):
             return Spot(*move(((cx, cy),))[0])
         case _:
-            rings = tuple(map(move, rings_of(shape)))
+            rings = tuple(move(ring) for ring in rings_of(shape) if ring)
             return Polygon(rings) if rings else Polyline(())
 
 

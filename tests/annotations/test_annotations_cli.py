@@ -1,0 +1,165 @@
+"""`teppr annotations ...` as people and programs call it."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teppr.cli.main import run
+from teppr.testing.deliveries import Delivery, rect
+
+NAME = "images-p1-230119_AT1_via205_010219.json"
+
+
+class Cli:
+    """Calls the command line with a home of its own."""
+
+    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._home = home
+        self._capsys = capsys
+        self.out = ""
+        self.err = ""
+
+    def __call__(self, *words: object) -> int:
+        code = run(["--home", str(self._home), "annotations", *map(str, words)])
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever was printed
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(home, capsys)
+
+
+@pytest.fixture
+def faulty(delivery: Delivery) -> Path:
+    delivery.image("a.png")
+    return delivery.via({"a.png": [rect(), rect(x=90)]}, name=NAME)
+
+
+def test_ingest_shows_the_accounting_and_the_rules(cli: Cli, faulty: Path) -> None:
+    assert cli("ingest", faulty) == 1
+    assert "rejected" in cli.out
+    assert "DR12" in cli.out
+    assert "the label is attribute 'label'" in cli.err
+
+
+def test_ingest_prints_one_object_for_programs(cli: Cli, faulty: Path) -> None:
+    assert cli("ingest", faulty, "--clip-tolerance", 20, "--json") == 0
+    report = cli.json
+    assert list(report) == ["files", "entries", "regions", "images", "labels", "shapes", "findings", "seconds"]
+    assert report["regions"] == {"read": 2, "accepted": 2, "rejected": 0}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["none.json"], 2, "is not there"),
+        (["FILE", "--problem", "odd"], 2, "did you mean 'ods'"),
+        (["FILE", "--format", "cocoa"], 2, "known: coco"),
+        (["FILE", "--label-attribute", "lable"], 2, "lable"),
+        (["FILE", "--released", "yesterday"], 2, "yesterday"),
+        (["FILE", "--workers", "0"], 2, "workers"),
+    ],
+)
+def test_wrong_words_are_refused_with_what_is_known(
+    cli: Cli, faulty: Path, words: list[str], code: int, says: str
+) -> None:
+    assert cli("ingest", *(faulty if word == "FILE" else word for word in words)) == code
+    assert says in cli.err
+    assert "Traceback" not in cli.err
+
+
+def test_a_file_that_cannot_be_read_is_exit_code_2(cli: Cli, faulty: Path) -> None:
+    faulty.write_text("{", encoding="utf-8")
+    assert cli("ingest", faulty, "--json") == 2
+    assert cli("files", "--json") == 0
+    assert cli.json[0]["state"] == "rejected"
+
+
+def test_provenance_is_given_where_the_name_says_nothing(cli: Cli, faulty: Path) -> None:
+    path = faulty.rename(faulty.parent / "any.json")
+    cli("ingest", path, "--annotator", "AT7", "--tool", "VIA", "--batch", "b", "--released", "2026-01-15")
+    cli("files", "--json")
+    (row,) = cli.json
+    assert (row["annotator"], row["batch"], row["released"]) == ("AT7", "b", "2026-01-15")
+    assert row["findings"] == {"DR12": 1}
+
+
+def test_findings_are_listed_filtered_and_written(cli: Cli, faulty: Path, tmp_path: Path) -> None:
+    cli("ingest", faulty)
+    assert cli("findings") == 0
+    assert "10 px beyond" in " ".join(cli.out.split())
+    assert cli("findings", "--json", "--rule", "DR12", "--severity", "error", "--annotator", "AT1") == 0
+    assert [(found["rule"], found["region_index"], found["file"]) for found in cli.json] == [("DR12", 1, str(faulty))]
+    assert cli("findings", "--file", faulty, "--csv", tmp_path / "f.csv", "--html", tmp_path / "html") == 0
+    assert len(list(csv.DictReader((tmp_path / "f.csv").read_text(encoding="utf-8").splitlines()))) == 1
+    assert (tmp_path / "html" / "findings-AT1.html").is_file()
+    cli("findings", "--annotator", "AT2")
+    assert "no findings" in cli.out
+
+
+def test_an_unknown_rule_is_refused(cli: Cli) -> None:
+    assert cli("findings", "--rule", "DR99") == 2
+    assert "DR09" in cli.err
+
+
+def test_statistics_are_shown_and_written(cli: Cli, faulty: Path, tmp_path: Path) -> None:
+    cli("ingest", faulty)
+    assert cli("stats") == 0
+    assert "By label" in cli.out
+    assert cli("stats", "--problem", "ods", "--json", "--csv", tmp_path / "s.csv", "--html", tmp_path / "s.html") == 0
+    assert cli.json["by_label"][0]["regions"] == 1
+    assert (tmp_path / "s.csv").is_file()
+    assert (tmp_path / "s.html").is_file()
+
+
+def test_export_and_verify_and_convert(cli: Cli, faulty: Path, tmp_path: Path) -> None:
+    cli("ingest", faulty)
+    assert cli("export", tmp_path / "coco.json", "--annotator", "AT1", "--json") == 0
+    assert (cli.json["images"], cli.json["regions"]) == (1, 1)
+    assert cli("convert", tmp_path / "coco.json", tmp_path / "via.json", "--format", "via", "--json") == 0
+    assert (cli.json["from"], cli.json["to"]) == ("coco", "via")
+    assert cli("verify") == 0
+    assert "as they were ingested" in cli.out
+    (faulty.parent / "a.png").unlink()
+    assert cli("verify", "--json") == 1
+    assert [row["problem"] for row in cli.json["differences"]] == ["missing"]
+
+
+def test_files_are_listed_for_people(cli: Cli, faulty: Path) -> None:
+    cli("ingest", faulty)
+    assert cli("files", "--current") == 0
+    assert "AT1" in cli.out
+    assert "2019-02-01" in cli.out
+
+
+def test_a_store_that_is_none_is_said_in_a_sentence(cli: Cli, home: Path, faulty: Path) -> None:
+    home.mkdir()
+    (home / "store.db").write_bytes(b"no database" * 500)
+    assert cli("ingest", faulty) == 2
+    assert "not a sound SQLite database" in cli.err
+
+
+@pytest.mark.parametrize("command", ["", "ingest", "findings", "stats", "files", "export", "convert", "verify"])
+def test_every_command_has_help_with_examples(cli: Cli, command: str) -> None:
+    assert cli(*command.split(), "--help") == 0
+    assert not command or f"teppr annotations {command}" in cli.out
+
+
+def test_the_planted_faults_of_the_sample_are_found(cli: Cli, tmp_path: Path) -> None:
+    from teppr.scenes.delivery import deliver
+
+    made = deliver(tmp_path / "street", images=48, samples=0, seed=7)
+    expected = json.loads((tmp_path / "street" / "EXPECTED.json").read_text(encoding="utf-8"))
+    assert cli("ingest", made.job, "--json") == 1
+    assert cli.json["findings"] == expected["findings"]
+    cli("findings", "--json")
+    found = {(Path(each["file"]).name, each["image"], each["region_index"], each["rule"]) for each in cli.json}
+    assert found == {(each["file"], each["image"], each["region_index"], each["rule"]) for each in expected["planted"]}
