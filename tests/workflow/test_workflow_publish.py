@@ -70,6 +70,13 @@ def test_a_key_is_published_once(home: Path, released: Run) -> None:
         publish(released, home, PublishRequest(key="acme-ods-1", accept=REACHED, force=True, why="again"))
 
 
+def test_a_publication_that_was_killed_when_all_was_done_is_done(home: Path, released: Run) -> None:
+    released.mark("publish", StageState.RUNNING, key="acme-ods-1")  # as a process that dies right there leaves it
+    info = publish(released, home, PublishRequest(key="acme-ods-1", accept=REACHED))
+    assert info == Registry(home).release("acme-ods-1")
+    assert released.stage("publish") is StageState.FINISHED
+
+
 def test_the_gain_over_production_is_measured_on_the_same_images(home: Path, released: Run) -> None:
     accept = {"versus_production": ">= -0.01"}
     Registry(home).point("acme-ods@production", "acme-ods-1")

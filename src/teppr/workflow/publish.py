@@ -65,6 +65,10 @@ def publish(
     does not find what the trained network does, which cannot be forced.
     """
     with run.alone():
+        info = _released_and_cut_off(run, home, request.key)
+        if info is not None:
+            run.mark("publish", StageState.FINISHED, key=request.key, forced=info.record.forced)
+            return info
         run.mark("publish", StageState.RUNNING, key=request.key)
         sweep(run.path)
         try:
@@ -74,6 +78,14 @@ def publish(
             raise
         run.mark("publish", StageState.FINISHED, key=request.key, forced=info.record.forced)
     return info
+
+
+def _released_and_cut_off(run: Run, home: Path, key: str) -> ReleaseInfo | None:
+    """The release of this key, where an earlier publication of this run made it and was killed before it said so."""
+    if run.stage("publish") is not StageState.RUNNING:
+        return None
+    made = [info for info in Registry(home).list() if (info.record.key, info.record.run) == (key, run.id)]
+    return made[0] if made else None
 
 
 class _Publication:
