@@ -26,7 +26,7 @@ def assigned(
     for image in selection.images:
         own = sorted({split_of_file[sha256] for sha256 in image.files})
         if len(own) > 1:
-            names = " and ".join(selection.files[sha256].path for sha256 in image.files)
+            names = " and ".join(sorted(selection.files[sha256].path for sha256 in image.files))
             raise Refused(
                 f"an image is in one split only, {image.filename!r} would be in {' and '.join(own)}: it is in {names}; "
                 "leave one of them out with --where file!=NAME"

@@ -13,7 +13,7 @@ Placement: TypeAlias = list[set[int]]
 """For each kind the splits that one of its groups goes to."""
 
 EFFORT = 4.0
-"""How long a smallest conflict is searched, in CP-SAT's deterministic time: about seconds, the same on every machine."""
+"""How long a smallest conflict is searched, in CP-SAT's deterministic time: about seconds, equal on every machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

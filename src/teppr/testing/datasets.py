@@ -64,14 +64,14 @@ def small_snapshot(
     return write_snapshot(home, Content(name=name, problem="ods", labels=LABELS, rows=rows, split=record))
 
 
-def stored_image(name: str, *regions: tuple[str, Shape], batch: str | None = None) -> StoredImage:
+def stored_image(name: str, *regions: tuple[str, Shape], folder: str = "all") -> StoredImage:
     """An accepted entry of 100 x 100 pixels, not on disk; equal names before a "#" are the same image.
 
     regions: label and shape of each
     """
     content, _, _ = name.partition("#")
     return StoredImage(
-        path=f"/images/{batch or 'all'}/{name}.jpg",
+        path=f"/images/{folder}/{name}.jpg",
         sha256=hashlib.sha256(content.encode()).hexdigest(),
         size_wh=(100, 100),
         orientation=1,
@@ -80,17 +80,28 @@ def stored_image(name: str, *regions: tuple[str, Shape], batch: str | None = Non
         regions=tuple(
             Region(shape=shape, label=label, index=i, where=f"regions[{i}]") for i, (label, shape) in enumerate(regions)
         ),
-        batch=batch,
     )
 
 
 def put_file(
-    store: Store, name: str, images: Sequence[StoredImage], *, annotator: str | None = None, problem: str = "ods"
+    store: Store,
+    name: str,
+    images: Sequence[StoredImage],
+    *,
+    annotator: str | None = None,
+    batch: str | None = None,
+    problem: str = "ods",
 ) -> None:
     """Put entries into a store as if ingested from the annotation file `name`."""
     sha256 = hashlib.sha256(name.encode()).hexdigest()
     file = AnnotationFile(
-        sha256=sha256, path=f"/annotations/{name}", size_bytes=1, format="via", problem=problem, annotator=annotator
+        sha256=sha256,
+        path=f"/annotations/{name}",
+        size_bytes=1,
+        format="via",
+        problem=problem,
+        annotator=annotator,
+        batch=batch,
     )
     count = sum(len(image.regions) for image in images)
     summary = FileSummary(
@@ -105,7 +116,7 @@ def put_file(
         ingested=datetime(2026, 1, 1, tzinfo=UTC),
     )
     with store.writing(file) as writer:
-        writer.add_images(replace(image, file_sha256=sha256, annotator=annotator) for image in images)
+        writer.add_images(replace(image, file_sha256=sha256, annotator=annotator, batch=batch) for image in images)
         writer.finish(summary)
 
 

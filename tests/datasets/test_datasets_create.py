@@ -1,0 +1,370 @@
+"""From the annotation database to a dataset version: what is taken, where it goes, and what is refused."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from teppr.annotations.ingest import ingest
+from teppr.datasets.create import CreateOptions, GroupBy, create
+from teppr.datasets.select import SelectOptions
+from teppr.datasets.snapshot import Snapshot
+from teppr.datasets.split import shares_of
+from teppr.errors import BadInput, Refused, SplitRefused, UnknownName
+from teppr.problems.contract import PROBLEMS
+from teppr.store.contract import Store
+from teppr.store.open import open_store
+from teppr.testing.datasets import put_file, stored_image
+from teppr.types import Circle, Polygon, Rect, Region
+
+SMALL, LARGE = Rect(1, 1, 2, 2), Rect(10, 10, 30, 30)
+HALVES = {"train": 1, "val": 1}
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    home.mkdir()
+    with open_store(f"sqlite:///{home / 'store.db'}") as opened:
+        yield opened
+
+
+def made(store: Store, home: Path, *, shares: str = "100", **conditions: object) -> Snapshot:
+    select = SelectOptions(**conditions)  # type: ignore[arg-type]
+    return create(store, home, "set", "ods", CreateOptions(select=select, shares=shares_of(shares)))
+
+
+def filenames(snapshot: Snapshot, split: str = "train") -> list[str]:
+    return [image.filename for image in snapshot.images(split)]
+
+
+def label_names(snapshot: Snapshot) -> list[str]:
+    return [label.name for label in snapshot.labels]
+
+
+def two_annotators(store: Store) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", LARGE)), stored_image("2", ("hood", SMALL))], annotator="AT1")
+    put_file(store, "b.json", [stored_image("3", ("door", SMALL)), stored_image("4")], annotator="AT2")
+
+
+def test_everything_is_taken_without_conditions(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    snapshot = made(store, home)
+
+    assert label_names(snapshot) == ["door", "hood"]
+    assert filenames(snapshot) == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert snapshot.document.left_out == {}
+    parents = [(parent.name, parent.annotator) for parent in snapshot.document.parents]
+    assert parents == [("a.json", "AT1"), ("b.json", "AT2")]
+
+
+def test_only_listed_labels_are_taken_in_their_order(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    snapshot = made(store, home, labels=("hood",))
+
+    assert label_names(snapshot) == ["hood"]
+    assert filenames(snapshot) == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert snapshot.document.left_out == {"regions left out by --labels": 2}
+    assert label_names(made(store, home, labels=("hood", "door"))) == ["hood", "door"]
+
+
+def test_background_may_be_left_out(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    snapshot = made(store, home, labels=("hood",), background=False)
+
+    assert filenames(snapshot) == ["2.jpg"]
+    assert snapshot.document.left_out["images left out by --no-background"] == 3
+
+
+def test_small_regions_are_left_out_and_counted(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    snapshot = made(store, home, min_area_px=10)
+
+    assert label_names(snapshot) == ["door"]
+    assert snapshot.document.left_out == {"regions left out by --min-area": 2}
+
+
+def test_labels_are_renamed_and_merged(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    snapshot = made(store, home, rename={"hood": "part", "door": "part"}, where="label=part")
+
+    assert label_names(snapshot) == ["part"]
+    assert snapshot.document.regions == 3
+
+
+def test_annotators_are_chosen(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    assert filenames(made(store, home, annotators=("AT2",))) == ["3.jpg", "4.jpg"]
+    assert filenames(made(store, home, where="annotator!=AT2")) == ["1.jpg", "2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("where", "images", "regions"),
+    [
+        ("file=b.json", 2, 1),
+        ("filename=1.*|2.*", 2, 2),
+        ("label=door", 4, 2),
+        ("shape=polygon", 4, 0),
+        ("batch=unknown and label!=hood", 4, 2),
+    ],
+)
+def test_conditions_choose(store: Store, home: Path, where: str, images: int, regions: int) -> None:
+    two_annotators(store)
+
+    document = made(store, home, where=where).document
+
+    assert (document.images, document.regions) == (images, regions)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "says"),
+    [
+        ({"labels": ("dor",)}, "no label 'dor'; did you mean 'door'"),
+        ({"rename": {"hod": "x"}}, "no label to rename 'hod'; did you mean 'hood'"),
+        ({"annotators": ("AT9",)}, "no annotator 'AT9'; .*known: AT1, AT2"),
+    ],
+)
+def test_names_that_are_not_there_are_refused(store: Store, home: Path, conditions: dict[str, Any], says: str) -> None:
+    two_annotators(store)
+
+    with pytest.raises(UnknownName, match=says):
+        made(store, home, **conditions)
+
+
+def test_nothing_left_is_refused_with_what_was_left_out(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    with pytest.raises(BadInput, match=r"no image of problem 'ods' is left: 2 annotation file.*--where': 4"):
+        made(store, home, where="annotator=nobody")
+
+
+def test_an_empty_database_is_refused(store: Store, home: Path) -> None:
+    with pytest.raises(BadInput, match="0 annotation file"):
+        made(store, home)
+
+
+def test_an_unknown_problem_is_refused(store: Store, home: Path) -> None:
+    with pytest.raises(UnknownName, match="no problem 'odds'; did you mean 'ods'"):
+        create(store, home, "set", "odds")
+
+
+def test_the_same_image_of_several_files_is_one_image_with_all_regions_once(store: Store, home: Path) -> None:
+    ring = ((0, 0), (9, 0), (9, 9))
+    put_file(store, "a.json", [stored_image("1", ("door", LARGE), ("door", Polygon((ring,))))], annotator="AT1")
+    closed = Polygon((ring,), closed_in_file=True)
+    put_file(store, "b.json", [stored_image("1#copy", ("door", closed), ("hood", LARGE))], annotator="AT2")
+
+    snapshot = made(store, home)
+
+    (image,) = snapshot.images("train")
+    assert sorted(
+        (label_names(snapshot)[label], shape.kind) for label, shape in zip(image.label_ids, image.shapes, strict=True)
+    ) == [
+        ("door", "polygon"),
+        ("door", "rect"),
+        ("hood", "rect"),
+    ]
+    assert snapshot.images_table["annotators"].to_pylist() == [["AT1", "AT2"]]
+    assert snapshot.document.left_out == {
+        "entries united with another of the same image": 1,
+        "regions that repeat another of the same image": 1,
+    }
+
+
+def test_the_order_of_ingest_does_not_matter(tmp_path: Path) -> None:
+    versions = set()
+    files = [("a.json", "AT1"), ("b.json", "AT2"), ("c.json", "AT1")]
+    for order in (files, files[::-1]):
+        home = tmp_path / order[0][0]
+        home.mkdir()
+        with open_store(f"sqlite:///{home / 'store.db'}") as store:
+            for name, annotator in order:
+                images = [stored_image("same", ("door", SMALL)), stored_image(name, ("door", LARGE))]
+                put_file(store, name, images, annotator=annotator)
+            versions.add(made(store, home).version)
+
+    assert len(versions) == 1
+
+
+def test_two_deliveries_of_the_same_images_are_united(data: Path, store: Store, home: Path) -> None:
+    ods = PROBLEMS.load("ods")
+    names = ("train_multiclass.json", "car-damage-train.json")
+    ingest([data / "via_car_damage" / "train" / name for name in names], store, ods)
+
+    # Both annotate the same 62 images, of which two are the same: united, and each in one split.
+    snapshot = made(store, home, shares="80/20")
+
+    assert snapshot.document.images == 61
+    assert len(snapshot.document.parents) == 2
+
+
+def test_boxes_and_areas_follow_the_file_where_it_states_them(store: Store, home: Path) -> None:
+    image = stored_image("1", ("door", Circle(50, 50, 10)), ("door", LARGE))
+    stated = replace(image.regions[1], box_xywh_px=(9, 9, 31, 31), area_px=5.0)
+    put_file(store, "a.json", [replace(image, regions=(image.regions[0], stated))])
+
+    (got,) = made(store, home).images("train")
+
+    assert got.boxes_xywh_px.tolist() == [[40, 40, 20, 20], [9, 9, 31, 31]]
+    assert got.areas_px.tolist() == pytest.approx([314.159, 5.0], abs=1e-3)
+
+
+def test_crowds_and_attributes_are_kept(store: Store, home: Path) -> None:
+    region = Region(shape=LARGE, label="door", index=0, where="", is_crowd=True, attributes={"dent": "yes"})
+    put_file(store, "a.json", [replace(stored_image("1"), regions=(region,))])
+
+    snapshot = made(store, home)
+
+    assert snapshot.images("train")[0].is_crowd.tolist() == [True]
+    assert snapshot.annotations_table["attributes"].to_pylist() == ['{"dent":"yes"}']
+
+
+def test_images_that_were_never_opened_are_refused(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [replace(stored_image("1", ("door", SMALL)), sha256="")])
+
+    with pytest.raises(BadInput, match=r"needs images that were opened: '1\.jpg' of /annotations/a\.json"):
+        made(store, home)
+
+
+def put_batches(store: Store) -> None:
+    for batch in ("b0", "b1", "b2", "b3"):
+        images = [stored_image(f"{batch}-{i}", ("door", SMALL), folder=batch) for i in range(3)]
+        put_file(store, f"{batch}.json", images, batch=batch)
+
+
+@pytest.mark.parametrize("group_by", ["batch", "folder"])
+def test_a_batch_goes_to_one_split_whole(store: Store, home: Path, group_by: GroupBy) -> None:
+    put_batches(store)
+
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by=group_by))
+
+    batches = [{image.path.parent.name for image in snapshot.images(split)} for split in ("train", "val")]
+    assert [len(found) for found in batches] == [2, 2]
+    assert not batches[0] & batches[1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_batches_that_share_an_image_stay_together(store: Store, home: Path, seed: int) -> None:
+    put_batches(store)
+    put_file(
+        store, "b4.json", [stored_image(f"{batch}-1#again", ("door", SMALL)) for batch in ("b0", "b2")], batch="b4"
+    )
+
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by="batch", seed=seed))
+
+    split_of = {image.filename[:2]: split for split in ("train", "val") for image in snapshot.images(split)}
+    assert split_of["b0"] == split_of["b2"]
+
+
+def test_an_impossible_split_is_refused_and_nothing_written(store: Store, home: Path) -> None:
+    put_file(
+        store,
+        "a.json",
+        [stored_image("1", ("rare", SMALL)), *(stored_image(f"{i}", ("door", SMALL)) for i in range(2, 9))],
+    )
+
+    with pytest.raises(SplitRefused) as caught:
+        made(store, home, shares="70/20/10")
+
+    assert [row["label"] for row in caught.value.conflicts] == ["rare"]
+    assert not (home / "datasets").exists()
+    allowed = CreateOptions(allow_missing=("rare",))
+    assert create(store, home, "set", "ods", allowed).document.split.allow_missing == ["rare"]
+
+
+def test_a_label_to_be_missing_must_be_there(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    with pytest.raises(UnknownName, match="no label 'dor'"):
+        create(store, home, "set", "ods", CreateOptions(allow_missing=("dor",)))
+
+
+def assigned(store: Store, home: Path, **files: tuple[str, ...]) -> Snapshot:
+    return create(store, home, "set", "ods", CreateOptions(assign=files))
+
+
+def test_files_say_the_split(store: Store, home: Path) -> None:
+    for name in ("train_1.json", "train_2.json", "val.json"):
+        put_file(store, name, [stored_image(name, ("door", SMALL))])
+
+    snapshot = assigned(store, home, train=("train_*.json",), val=("/annotations/val.json",))
+
+    assert filenames(snapshot) == ["train_1.json.jpg", "train_2.json.jpg"]
+    assert filenames(snapshot, "val") == ["val.json.jpg"]
+    assert snapshot.document.split.files == {"train": ["train_*.json"], "val": ["/annotations/val.json"]}
+
+
+def test_a_file_in_no_split_or_in_two_is_refused(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", SMALL))])
+    put_file(store, "b.json", [stored_image("2", ("door", SMALL))])
+
+    with pytest.raises(BadInput, match=r"/annotations/b\.json would go to none"):
+        assigned(store, home, train=("a.json",))
+    with pytest.raises(BadInput, match=r"b\.json would go to train and val"):
+        assigned(store, home, train=("*",), val=("b.json",))
+    with pytest.raises(UnknownName, match=r"no annotation file for split val 'c\.json'"):
+        assigned(store, home, train=("*",), val=("c.json",))
+
+
+def test_an_image_of_two_splits_is_refused(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", SMALL))])
+    put_file(store, "b.json", [stored_image("1", ("door", LARGE))])
+
+    with pytest.raises(Refused, match=r"'1\.jpg' would be in train and val: it is in .*a\.json and .*b\.json"):
+        assigned(store, home, train=("a.json",), val=("b.json",))
+
+
+def test_a_label_that_a_given_split_lacks_is_refused(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", SMALL)), stored_image("2", ("hood", SMALL))])
+    put_file(store, "b.json", [stored_image("3", ("door", SMALL))])
+
+    with pytest.raises(SplitRefused, match="hood is not in val") as caught:
+        assigned(store, home, train=("a.json",), val=("b.json",))
+    (row,) = caught.value.conflicts
+    assert (row["label"], row["groups"], row["splits"]) == ("hood", 1, 2)
+
+    options = CreateOptions(assign={"train": ("a.json",), "val": ("b.json",)}, allow_missing=("hood",))
+    assert create(store, home, "set", "ods", options).document.splits["val"].per_label["hood"].images == 0
+
+
+@pytest.mark.parametrize("shares", ["80/10/10", "70/20/10", "80/20"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_label_of_real_deliveries_is_missing_in_any_split(
+    data: Path, store: Store, home: Path, shares: str, seed: int
+) -> None:
+    folder = data / "via_car_damage"
+    files = [folder / "train" / "train_multiclass.json", folder / "val" / "val_multiclass.json"]
+    ingest(files, store, PROBLEMS.load("ods"))
+
+    snapshot = create(store, home, "cars", "ods", CreateOptions(shares=shares_of(shares), seed=seed))
+
+    # 70 entries, of which two have the same bytes.
+    assert (snapshot.document.images, snapshot.document.regions) == (69, 215)
+    wanted = [int(part) / 100 for part in shares.split("/")]
+    for label in snapshot.labels:
+        counts = [snapshot.document.splits[split].per_label[label.name].images for split in snapshot.splits]
+        assert min(counts) >= 1
+        assert all(abs(n - sum(counts) * share) <= 1.5 for n, share in zip(counts, wanted, strict=True))
+    images = [snapshot.document.splits[split].images for split in snapshot.splits]
+    assert all(abs(n - 69 * share) < 1 for n, share in zip(images, wanted, strict=True))
+    assert snapshot.verify() == []
+    hashes = [image.sha256 for split in snapshot.splits for image in snapshot.images(split)]
+    assert len(hashes) == len(set(hashes))
+
+
+def test_real_deliveries_keep_their_places(data: Path, store: Store, home: Path) -> None:
+    folder = data / "via_car_damage"
+    files = [folder / "train" / "train_multiclass.json", folder / "val" / "val_multiclass.json"]
+    ingest(files, store, PROBLEMS.load("ods"))
+
+    snapshot = assigned(store, home, train=("train_multiclass.json",), val=("val_*.json",))
+
+    assert [snapshot.document.splits[split].images for split in snapshot.splits] == [61, 8]
+    assert [snapshot.document.splits[split].regions for split in snapshot.splits] == [191, 24]
