@@ -53,3 +53,10 @@ def test_few_points_make_a_chart_too(points: tuple[tuple[float, float], ...]) ->
 def test_names_are_written_as_text() -> None:
     root = parsed(chart((0, 0), (1, 1), name="<b>&").svg)
     assert [title.text for title in root.iter("title")] == ["<b>&"]
+
+
+def test_epochs_are_whole_numbers() -> None:
+    line = Line(name="a", color="#336699", points=((1, 0), (2, 1)))
+    drawn = Chart(title="t", x_title="epoch", y_title="loss", lines=(line,), y_range=(0.5, 0.7), whole_x=True)
+    texts = [text.text for text in parsed(drawn.svg).iter("text")]
+    assert texts[:3] == ["1", "2", "epoch"]

@@ -28,7 +28,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Lines over common axes; a range that is None follows from the points."""
+    """Lines over common axes; a range that is None follows from the points.
+
+    whole_x: only whole numbers are written on the x axis, as for epochs
+    """
 
     title: str
     x_title: str
@@ -36,6 +39,7 @@ class Chart:
     lines: tuple[Line, ...]
     x_range: tuple[float, float] | None = None
     y_range: tuple[float, float] | None = None
+    whole_x: bool = False
 
     @property
     def svg(self) -> str:
@@ -43,7 +47,7 @@ class Chart:
         drawn = [line for line in self.lines if line.points]
         x_range = self.x_range or _range(drawn, 0)
         y_range = self.y_range or _range(drawn, 1)
-        parts = [*_x_axis(x_range, self.x_title), *_y_axis(y_range, self.y_title)]
+        parts = [*_x_axis(x_range, self.x_title, whole=self.whole_x), *_y_axis(y_range, self.y_title)]
         parts += [_line(line, x_range, y_range) for line in drawn]
         label = escape(f"{self.title}: {self.y_title} over {self.x_title}", quote=True)
         head = (
@@ -77,9 +81,9 @@ def _y(value: float, span: tuple[float, float]) -> float:
     return HEIGHT - BOTTOM - (value - span[0]) / (span[1] - span[0]) * (HEIGHT - TOP - BOTTOM)
 
 
-def _x_axis(span: tuple[float, float], title: str) -> list[str]:
+def _x_axis(span: tuple[float, float], title: str, *, whole: bool) -> list[str]:
     parts = []
-    for value in ticks(*span):
+    for value in (value for value in ticks(*span) if not whole or value.is_integer()):
         at = f"{_x(value, span):.1f}"
         parts.append(f'<text x="{at}" y="{HEIGHT - BOTTOM + 15}" text-anchor="middle">{value:g}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2

@@ -283,12 +283,11 @@ def _training_charts(rows: tuple[Mapping[str, Any], ...]) -> list[Chart]:
     losses = lines({"loss": "all", **{name: name.removeprefix("loss/") for name in parts}})
     figures = {f"val/{kind}/{name}": f"{kind} {name}" for name in ("map_50", "map") for kind in ("box", "mask")}
     measured = lines(figures)
-    charts = []
-    if losses:
-        charts.append(Chart(title="training, loss", x_title="epoch", y_title="loss", lines=losses))
-    if measured:
-        charts.append(Chart(title="training, val", x_title="epoch", y_title="figure", lines=measured, y_range=(0, 1)))
-    return charts
+    charts = [
+        Chart(title="training, loss", x_title="epoch", y_title="loss", lines=losses, whole_x=True),
+        Chart(title="training, val", x_title="epoch", y_title="figure", lines=measured, y_range=(0, 1), whole_x=True),
+    ]
+    return [chart for chart in charts if chart.lines]
 
 
 def _figure(value: float | None) -> str:
