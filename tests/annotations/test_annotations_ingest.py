@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from teppr.annotations.report import IngestReport
 from teppr.errors import BadFile, BadInput
+from teppr.files import sha256_of
 from teppr.problems import Problem
-from teppr.store import ImageQuery, Store
+from teppr.store import FindingQuery, ImageQuery, Store
 from teppr.testing.deliveries import Delivery, rect
 from teppr.types import Finding, Provenance, Severity
 
@@ -371,3 +375,50 @@ def test_every_bad_image_is_refused_or_accepted_by_rule(
 def _no_leftovers(tmp_path: Path) -> Iterator[None]:
     yield
     assert not list(tmp_path.rglob(".half-written-*"))
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6)
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+shape_words = st.fixed_dictionaries(
+    {"name": st.sampled_from(["rect", "circle", "ellipse", "polygon", "polyline", "point"]) | anything},
+    optional={
+        key: st.integers(-5, 120) | st.lists(st.integers(-5, 120), max_size=5) | anything
+        for key in ("x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "theta", "all_points_x", "all_points_y")
+    },
+)
+labels = st.dictionaries(st.sampled_from(["label", "other"]), anything, max_size=2) | anything
+regions = st.fixed_dictionaries({"shape_attributes": shape_words | anything, "region_attributes": labels}) | anything
+entries = st.fixed_dictionaries(
+    {
+        "filename": st.sampled_from(["a.png", "none.png"]) | anything,
+        "regions": st.lists(regions, max_size=4) | anything,
+    },
+    optional={"size": anything, "file_attributes": anything},
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), entries | anything, min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_an_entry_holds_it_is_counted_and_never_crashes(
+    delivery: Delivery, take: Take, store: Store, document: dict[str, Any]
+) -> None:
+    delivery.image("a.png")
+    sound = {"filename": "a.png", "size": -1, "regions": [rect()], "file_attributes": {}}
+    path = delivery.via({})
+    path.write_text(json.dumps({"a.png-1": sound} | document), encoding="utf-8")
+    report = take(path, again=True)
+    summary = next(found for found in store.files() if found.file.sha256 == sha256_of(path))
+    assert report.entries.read >= 1 or report.files.rejected == 1
+    assert (
+        summary.images == report.entries.accepted == len(list(store.images(ImageQuery(files=(summary.file.sha256,)))))
+    )
+    assert sum(summary.shapes.values()) == report.regions.read
+    assert sum(summary.labels.values()) == report.regions.accepted
+    rejections = [
+        found for found in store.findings(FindingQuery(file=summary.file.sha256)) if found.severity == "error"
+    ]
+    assert bool(rejections) == (report.exit_code > 0)

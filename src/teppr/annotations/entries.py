@@ -156,7 +156,8 @@ class Judge:
     def _is_known(self, record: ImageRecord, place: Path, image: Checked) -> Iterator[Broken]:
         """DR06 and DR18: what this file, and what the store know of the same bytes."""
         digest = bytes.fromhex(image.sha256)
-        names = [path for path in self._store.known_image(image.sha256) if path != str(place)]
+        known = self._store.known_image(image.sha256)
+        names = [path for path in known if path != str(place) and Path(path).exists()]
         if digest in self._seen:
             names.insert(0, self._seen[digest])
         else:
@@ -216,7 +217,8 @@ def _size_is_as_declared(record: ImageRecord, image: Checked) -> Iterator[Broken
     if record.size_wh is not None and record.size_wh != image.size_wh:
         values |= {"declared_wh": record.size_wh, "size_wh": image.size_wh}
         (width, height), declared = image.size_wh, record.size_wh
-        said.append(f"declared are {declared[0]} x {declared[1]} pixels, the image has {width} x {height}")
+        turned = ", since EXIF turns it when shown" if image.orientation >= 5 and declared == (height, width) else ""
+        said.append(f"declared are {declared[0]} x {declared[1]} pixels, the image has {width} x {height}{turned}")
     if said:
         yield Broken(rule="DR05", message="; ".join(said), values=values)
     if image.orientation != 1:

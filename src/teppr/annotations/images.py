@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import re
 import threading
 import unicodedata
 from collections import deque
@@ -21,6 +22,9 @@ from teppr.errors import BadImage
 from teppr.images import DEFAULT_MAX_PIXELS, decode, read_bytes
 
 Item = TypeVar("Item")
+
+_ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+"""How absolute names begin, on whatever system the annotator worked."""
 
 FEW = 24
 """So many images are checked before it pays to start further processes."""
@@ -80,7 +84,7 @@ class ImageFolders:
     def find(self, filename: str) -> Path | Elsewhere:
         """The image's path; exact to the letter's case on every file system. Never outside the folders."""
         parts = PurePosixPath(filename.replace("\\", "/")).parts
-        if ".." in parts or filename.startswith(("/", "\\")) or ":" in filename[:2] or "\0" in filename:
+        if ".." in parts or _ABSOLUTE.match(filename) or "\0" in filename:
             return Elsewhere(reason="outside", message=f"{filename!r} leads out of the folder of the images")
         for folder in self.folders:
             if parts and self._is_there(folder, parts):

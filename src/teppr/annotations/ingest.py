@@ -78,9 +78,10 @@ def ingest(
     summaries: list[FileSummary] = []
     notes: list[str] = []
     unchanged = 0
+    whole = _Whole(progress)
     with ImageChecker(options.workers, options.max_image_pixels) as checker:
         for path in annotation_files(paths):
-            work = _FileIngest(path, store, problem, options, checker, progress)
+            work = _FileIngest(path, store, problem, options, checker, whole)
             known = None if options.again else work.on_record()
             summaries.append(known or work.run())
             unchanged += known is not None
@@ -88,6 +89,21 @@ def ingest(
     return IngestReport(
         summaries=tuple(summaries), unchanged=unchanged, notes=tuple(notes), seconds=time.monotonic() - began
     )
+
+
+class _Whole(Progress):
+    """The progress of all files together: each says what it expects of itself."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._expected = 0
+
+    def advance(self, steps: int = 1, *, news: str | None = None) -> None:
+        self._progress.advance(steps, news=news)
+
+    def expect(self, total: int) -> None:
+        self._expected += total
+        self._progress.expect(self._expected)
 
 
 class _FileIngest:

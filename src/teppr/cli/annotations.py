@@ -343,8 +343,9 @@ def _store(session: Session) -> Iterator[Store]:
 
 
 def _file_key(file: str | None) -> str | None:
-    """A path as the store has it; anything else (a sha256) as it is."""
-    return str(Path(file).absolute()) if file is not None and Path(file).exists() else file
+    """A file as the store has it: by sha256, or by its absolute path."""
+    is_sha256 = file is not None and len(file) == 64 and all(letter in "0123456789abcdef" for letter in file)
+    return file if file is None or is_sha256 else str(Path(file).absolute())
 
 
 def _show_report(session: Session, report: IngestReport) -> None:
