@@ -10,22 +10,18 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
 
 if TYPE_CHECKING:
-    from teppr.annotations.report import IngestReport
-    from teppr.annotations.statistics import Statistics
     from teppr.formats.contract import WriteReport
-    from teppr.store.contract import FindingQuery, Store
+    from teppr.store.contract import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Problem: TypeAlias = Annotated[str, typer.Option(help="Annotation specification of the files.")]
 OnlyProblem: TypeAlias = Annotated[str | None, typer.Option("--problem", help="Only of this problem.")]
-
-FINDINGS_SHOWN = 40
-"""So many findings are shown in the terminal; files and --json hold all."""
 
 
 @app.callback()
@@ -101,7 +97,7 @@ def ingest(
     if as_json:
         print_json(report.as_dict())
     else:
-        _show_report(session, report)
+        show_report(session, report)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -153,7 +149,7 @@ def findings(
         if as_json:
             print_json([finding_row(found) for found in store.findings(query)])
         elif csv is None and html is None:
-            _show_findings(session, store, query)
+            show_findings(session, store, query)
 
 
 @app.command()
@@ -186,7 +182,7 @@ def stats(
     if as_json:
         print_json(counted.as_dict())
     elif csv is None and html is None:
-        _show_statistics(session, counted)
+        show_statistics(session, counted)
 
 
 @app.command()
@@ -346,59 +342,6 @@ def _file_key(file: str | None) -> str | None:
     """A file as the store has it: by sha256, or by its absolute path."""
     is_sha256 = file is not None and len(file) == 64 and all(letter in "0123456789abcdef" for letter in file)
     return file if file is None or is_sha256 else str(Path(file).absolute())
-
-
-def _show_report(session: Session, report: IngestReport) -> None:
-    from teppr.annotations.rules import RULES
-
-    tallies = (("files", report.files), ("entries", report.entries), ("regions", report.regions))
-    rows = [(name, *tally) for name, tally in tallies]
-    print_table(session.console, "Ingested", ("", "read", "accepted", "rejected"), rows)
-    if report.unchanged:
-        typer.echo(f"{report.unchanged} of the files were on record already")
-    if report.findings:
-        found = [(rule, count, RULES[rule].checks) for rule, count in sorted(report.findings.items())]
-        print_table(session.console, "Findings", ("rule", "times", "what must hold"), found)
-        typer.echo("next: teppr annotations findings --html findings/")
-
-
-def _show_findings(session: Session, store: Store, query: FindingQuery) -> None:
-    shown, count = [], 0
-    for found in store.findings(query):
-        count += 1
-        if count <= FINDINGS_SHOWN:
-            place = "" if found.region_index is None else f"region {found.region_index}"
-            row = (found.rule, found.severity.value, found.annotator, found.image or Path(found.file).name, place)
-            shown.append((*row, found.message))
-    if not count:
-        typer.echo("no findings")
-        return
-    columns = ("rule", "severity", "annotator", "image", "region", "what is wrong")
-    print_table(session.console, "Findings", columns, shown)
-    if count > FINDINGS_SHOWN:
-        typer.echo(f"the first {FINDINGS_SHOWN} of {count}; --csv, --html and --json give all")
-
-
-def _show_statistics(session: Session, counted: Statistics) -> None:
-    columns = ("images", "regions", "mean", "most", "box px²", "mask px²", "cover %")
-    for key, rows in counted.groups.items():
-        cells = [
-            (
-                Path(row.value).name if key == "file" and row.value else row.value or "unknown",
-                row.images,
-                row.regions,
-                round(row.mean_per_image, 2),
-                row.largest_per_image,
-                round(row.mean_box_area_px),
-                round(row.mean_mask_area_px),
-                round(100 * row.coverage_0_1, 1),
-            )
-            for row in rows
-        ]
-        print_table(session.console, f"By {key}", (key, *columns), cells)
-    found = counted.findings_by("annotator")
-    broken = [(who or "unknown", rule, n) for who, rules in found.items() for rule, n in sorted(rules.items())]
-    print_table(session.console, "Findings", ("annotator", "rule", "times"), broken)
 
 
 def _written(report: WriteReport) -> dict[str, object]:

@@ -1,0 +1,74 @@
+"""Tables of the annotation database for the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from teppr.cli.session import Session, print_table
+
+if TYPE_CHECKING:
+    from teppr.annotations.report import IngestReport
+    from teppr.annotations.statistics import Statistics
+    from teppr.store.contract import FindingQuery, Store
+
+FINDINGS_SHOWN = 40
+"""So many findings are shown; files and --json hold all."""
+
+
+def show_report(session: Session, report: IngestReport) -> None:
+    """The accounting of an ingest, and the rules that were broken."""
+    from teppr.annotations.rules import RULES
+
+    tallies = (("files", report.files), ("entries", report.entries), ("regions", report.regions))
+    rows = [(name, *tally) for name, tally in tallies]
+    print_table(session.console, "Ingested", ("", "read", "accepted", "rejected"), rows)
+    if report.unchanged:
+        typer.echo(f"{report.unchanged} of the files were on record already")
+    if report.findings:
+        found = [(rule, count, RULES[rule].checks) for rule, count in sorted(report.findings.items())]
+        print_table(session.console, "Findings", ("rule", "times", "what must hold"), found)
+        typer.echo("next: teppr annotations findings --html findings/")
+
+
+def show_findings(session: Session, store: Store, query: FindingQuery) -> None:
+    """The first findings, one a row."""
+    shown, count = [], 0
+    for found in store.findings(query):
+        count += 1
+        if count <= FINDINGS_SHOWN:
+            region = "" if found.region_index is None else f", region {found.region_index}"
+            place = f"{found.image or Path(found.file).name}{region}"
+            shown.append((found.rule, found.severity.value, found.annotator or "", place, found.message))
+    if not count:
+        typer.echo("no findings")
+        return
+    columns = ("rule", "severity", "annotator", "where", "what is wrong")
+    print_table(session.console, "Findings", columns, shown)
+    if count > FINDINGS_SHOWN:
+        typer.echo(f"the first {FINDINGS_SHOWN} of {count}; --csv, --html and --json give all")
+
+
+def show_statistics(session: Session, counted: Statistics) -> None:
+    """A table for each group, and the rules broken by annotator."""
+    columns = ("images", "regions", "mean", "most", "box px²", "mask px²", "cover %")
+    for key, rows in counted.groups.items():
+        cells = [
+            (
+                Path(row.value).name if key == "file" and row.value else row.value or "unknown",
+                row.images,
+                row.regions,
+                round(row.mean_per_image, 2),
+                row.largest_per_image,
+                round(row.mean_box_area_px),
+                round(row.mean_mask_area_px),
+                round(100 * row.coverage_0_1, 1),
+            )
+            for row in rows
+        ]
+        print_table(session.console, f"By {key}", (key, *columns), cells)
+    found = counted.findings_by("annotator")
+    broken = [(who or "unknown", rule, n) for who, rules in found.items() for rule, n in sorted(rules.items())]
+    print_table(session.console, "Findings", ("annotator", "rule", "times"), broken)
