@@ -13,7 +13,7 @@ from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import Progress
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
-from teppr.workflow.experiment import Part
+from teppr.workflow.experiment import Part, Publish
 from teppr.workflow.model import open_model
 from teppr.workflow.predict import find_pictures, predict_files
 from teppr.workflow.publish import PublishRequest, publish
@@ -90,8 +90,10 @@ class Pipeline:
             return False
         if stage == "train":
             return True
+        if isinstance(asked, Publish):
+            return bool(record["key"] == asked.key)  # a release never changes
         trained = self.run.stage_record("train")["ended"]
-        return bool(record["began"] >= trained and record.get("asked", asked_of(asked)) == asked_of(asked))
+        return bool(record["began"] >= trained and record["asked"] == asked_of(asked))
 
     def _train(self, _: Part) -> None:
         with self.watch("training") as progress:
