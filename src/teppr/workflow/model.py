@@ -38,22 +38,22 @@ class Predictor:
         return self.find(pixels)
 
 
-def open_model(home: Path, reference: str, *, threads: int = 1, device: str = "auto") -> Predictor:
+def open_model(home: Path, reference: str, *, threads: int = 0, device: str = "auto") -> Predictor:
     """The model of a release key, an alias, a run's id, "runs/<id>", a bundle's or run's folder, or a checkpoint file.
 
-    threads: of a released model's network
+    threads: of one prediction; 0 leaves the choice to the framework, or to whoever has set it
     device: for runs and checkpoints, "auto", "cpu" or "cuda:N"
     Raises UnknownName listing the releases and the newest runs, Corrupt for a model that is not as it was written.
     """
     path = Path(reference)
     if path.suffix in CHECKPOINT_SUFFIXES and path.is_file():
-        return _of_checkpoint(path, str(path), device)
+        return _of_checkpoint(path, str(path), device, threads)
     if "@" in reference or is_bundle(path) or _is_released(home, reference):
         return _of_release(home, reference, threads)
     run = _run(home, reference)
     if not run.best.is_file():
         raise BadFile(f"run {run.id} has no trained weights yet: {run.best} is not there; go on with teppr train")
-    return _of_checkpoint(run.best, run.id, device)
+    return _of_checkpoint(run.best, run.id, device, threads)
 
 
 def _is_released(home: Path, reference: str) -> bool:
@@ -73,18 +73,24 @@ def _of_release(home: Path, reference: str, threads: int) -> Predictor:
     )
 
 
-def _of_checkpoint(path: Path, name: str, device: str) -> Predictor:
+def _of_checkpoint(path: Path, name: str, device: str, threads: int) -> Predictor:
     # PyTorch takes seconds to import, and who uses a release needs none.
     from teppr.workflow.checkpoint import open_checkpoint
     from teppr.workflow.compute import Compute
 
-    trained = open_checkpoint(path, Compute(device=device).torch_device)
+    compute = Compute(device=device, threads=threads)
+    trained = open_checkpoint(path, compute.torch_device)
+
+    def find(pixels: Pixels) -> Detections:
+        with compute.ready():
+            return trained.predict(pixels)
+
     return Predictor(
         name=name,
         architecture=trained.facts.architecture,
         labels=trained.facts.labels,
         score_threshold_0_1=DEFAULT_SCORE_THRESHOLD_0_1,
-        find=trained.predict,
+        find=find,
     )
 
 

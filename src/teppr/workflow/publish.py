@@ -23,12 +23,13 @@ from teppr.registry.releases import Registry, ReleaseInfo, ReleaseRecord, parse_
 from teppr.registry.runtime import Runtime
 from teppr.types import ModelCard
 from teppr.workflow.checkpoint import Trained, open_checkpoint
+from teppr.workflow.compute import Compute
 from teppr.workflow.latency import latency_ms
 from teppr.workflow.measure import find_all, measure, relabelled, spread
 from teppr.workflow.parity import Parity, compare
 from teppr.workflow.run import Run, StageState
 
-LATENCY_THREADS = 1
+THREADS = 1
 PICTURES = 8
 FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime")
 MEASURED = ("latency_ms_p50", "latency_ms_p95", "versus_production")
@@ -108,14 +109,16 @@ class _Publication:
     def release(self) -> ReleaseInfo:
         """All steps; what is made on the way lies in the run's folder and goes with it."""
         self.progress.expect(5)
-        with TemporaryDirectory(dir=self.run.path, prefix=HALF_WRITTEN) as folder:
+        # One thread here too: with busy neighbours more of them wait for each other, ten times as long.
+        compute = Compute(device="cpu", threads=THREADS)
+        with TemporaryDirectory(dir=self.run.path, prefix=HALF_WRITTEN) as folder, compute.ready():
             trained = open_checkpoint(self.run.best)
             bundle = self._export(trained, Path(folder))
-            runtime = Runtime(bundle, LATENCY_THREADS)
+            runtime = Runtime(bundle, THREADS)
             self.progress.advance(news="exported")
             parity = self._parity(trained, runtime)
             self.progress.advance(news="compared with the framework")
-            latency = latency_ms(runtime.predict, self.pictures.few, LATENCY_THREADS)
+            latency = latency_ms(runtime.predict, self.pictures.few, THREADS)
             self.progress.advance(news="timed")
             verdicts = judge(self.accept, self.evaluation, self._measured(runtime, latency))
             self.progress.advance(news="judged")
