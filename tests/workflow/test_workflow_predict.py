@@ -153,6 +153,25 @@ def test_the_same_name_in_two_folders_is_kept_apart(photos: Path) -> None:
     assert [picture.name for picture in found] == ["a.png", (photos / "deep" / "a.png").as_posix().lstrip("/")]
 
 
+def test_results_of_pictures_from_anywhere_stay_in_their_folder(
+    predictor: Predictor, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "deep" / "a.png").write_bytes((photos / "a.png").read_bytes())
+    monkeypatch.chdir(photos / "deep")
+    out = tmp_path / "out"
+    done = predict_files(predictor, find_pictures(["a.png", "../a.png", "./../empty.png"]), out)
+    assert done.images == 3
+    written = set(tmp_path.rglob("*.jpg"))
+    assert len(written) == 3
+    assert all(path.is_relative_to(out) for path in written)
+
+
+def test_a_list_of_anything_at_all_is_refused_line_by_line(predictor: Predictor, photos: Path, tmp_path: Path) -> None:
+    (photos / "list.txt").write_bytes(b"a.png\n\xff\xfe\0nowhere\n../photos/empty.png\n")
+    done = predict_files(predictor, find_pictures([str(photos / "list.txt")]), tmp_path / "out")
+    assert (done.images, [refused.reason for refused in done.refused]) == (2, ["missing"])
+
+
 def test_an_input_that_means_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="there is no image at"):
         find_pictures([str(tmp_path)])

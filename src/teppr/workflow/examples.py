@@ -83,13 +83,16 @@ def read_detections(path: Path, pictures: Mapping[int, SnapshotImage]) -> dict[i
     if not isinstance(rows, list):
         raise BadFile(f"{path} holds no detections: expected a list, got {type(rows).__name__}")
     by_image: dict[int, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_image.setdefault(row["image_id"], []).append(row)
-    return {
-        image_id: _detections(some, pictures[image_id].size_wh)
-        for image_id, some in by_image.items()
-        if image_id in pictures
-    }
+    try:
+        for row in rows:
+            by_image.setdefault(row["image_id"], []).append(row)
+        return {
+            image_id: _detections(some, pictures[image_id].size_wh)
+            for image_id, some in by_image.items()
+            if image_id in pictures
+        }
+    except (KeyError, TypeError) as error:
+        raise BadFile(f"{path} holds no detections: a row lacks {error}") from error
 
 
 def _detections(rows: Sequence[Mapping[str, Any]], size_wh: tuple[int, int]) -> Detections:

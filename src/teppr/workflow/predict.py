@@ -100,7 +100,7 @@ def find_pictures(inputs: Iterable[str]) -> list[Picture]:
             if taken is None or taken.path == picture.path:
                 pictures[picture.name] = picture
             else:  # the same name in two folders: then whole paths tell them apart
-                name = picture.path.as_posix().lstrip("/")
+                name = picture.path.resolve().as_posix().lstrip("/")
                 pictures[name] = Picture(path=picture.path, name=name)
     return list(pictures.values())
 
@@ -155,7 +155,7 @@ def _pictures_of(given: str) -> Iterator[Picture]:
         for found in images.find(path):
             yield Picture(path=found, name=found.relative_to(path).as_posix())
     elif path.is_file() and path.suffix == LIST_SUFFIX:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").replace("\0", "").splitlines():
             if line.strip():
                 listed = path.parent / line.strip()
                 yield Picture(path=listed, name=listed.name)
