@@ -18,19 +18,28 @@ from teppr.annotations.images import (
     ImageChecker,
     ImageFolders,
     NotUsable,
-    Verdict,
     check_image,
 )
+from teppr.errors import Missing
 from teppr.testing.deliveries import Delivery
 
 MANY = FEW + 20
 
 
-def deadly(path: Path, max_pixels: int) -> Verdict:
-    """Dies as a decoder dies on a hostile file."""
-    if path.stem == "7":
+DEADLY = """
+import os
+from pathlib import Path
+from teppr.annotations import image_worker
+
+def look(path, max_pixels, look=image_worker.check_image):
+    if path.stem in {"7", "30", "31"}:
         os._exit(1)
-    return check_image(path, max_pixels)
+    return look(path, max_pixels)
+
+image_worker.check_image = look
+image_worker.main()
+"""
+"""A worker that dies as a decoder dies on a hostile file."""
 
 
 @pytest.fixture
@@ -63,11 +72,27 @@ def test_no_more_is_held_than_keeps_the_processes_busy(pictures: list[tuple[int,
 
 
 def test_an_image_that_kills_its_decoder_is_refused_and_no_other(pictures: list[tuple[int, Path | None]]) -> None:
-    with ImageChecker(2, look=deadly) as checker:
+    with ImageChecker(2, command=[sys.executable, "-c", DEADLY]) as checker:
         verdicts = dict(checker.check(pictures))
-    refused = {i: verdict for i, verdict in verdicts.items() if not isinstance(verdict, Checked)}
-    assert refused == {7: NotUsable(reason="truncated", message=refused[7].message)}  # type: ignore[union-attr]
-    assert "died" in refused[7].message  # type: ignore[union-attr]
+    refused = {i: verdict for i, verdict in verdicts.items() if isinstance(verdict, NotUsable)}
+    assert list(verdicts) == list(range(MANY))
+    assert list(refused) == [7, 30, 31]
+    assert "died" in refused[7].message
+
+
+def test_processes_that_do_not_start_are_no_fault_of_the_images(pictures: list[tuple[int, Path | None]]) -> None:
+    dead = [sys.executable, "-c", "raise SystemExit"]
+    with ImageChecker(2, command=dead) as checker, pytest.raises(Missing, match="does not start"):
+        list(checker.check(pictures))
+
+
+def test_a_caller_that_is_no_guarded_script_may_ingest(delivery: Delivery, tmp_path: Path) -> None:
+    path = delivery.via({delivery.image(f"{i}.png").name: [] for i in range(MANY)})
+    script = tmp_path / "script.py"
+    script.write_text(INGEST_UNTIL_KILLED.replace('if __name__ == "__main__":', "if True:"), encoding="utf-8")
+    command = [sys.executable, str(script), f"sqlite:///{tmp_path / 's.db'}", str(path)]
+    done = subprocess.run(command, input=b"", capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"half way\n", b"")
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:

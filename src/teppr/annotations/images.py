@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
+import json
 import os
 import re
-import threading
+import sys
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 from pathlib import Path, PurePosixPath
+from subprocess import DEVNULL, PIPE, Popen
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
-from teppr.errors import BadImage
+from teppr.errors import BadImage, Missing
 from teppr.images import DEFAULT_MAX_PIXELS, decode, read_bytes
 
 Item = TypeVar("Item")
@@ -26,6 +25,7 @@ Item = TypeVar("Item")
 _ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
 """How absolute names begin, on whatever system the annotator worked."""
 
+WORKER_COMMAND = (sys.executable, "-m", "teppr.annotations.image_worker")
 FEW = 24
 """So many images are checked before it pays to start further processes."""
 AHEAD_PER_WORKER = 8
@@ -57,7 +57,6 @@ class NotUsable:
 
 
 Verdict: TypeAlias = Checked | NotUsable
-Look: TypeAlias = Callable[[Path, int], Verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,15 +164,16 @@ class ImageChecker:
     """Checks images in their order, several at a time; processes are started only for more than a few.
 
     A decoder that dies on a hostile file takes its process with it, and only that image is refused.
-    look: what each process does with an image; importable by name
+    command: what a process is started by; see `teppr.annotations.image_worker`
     """
 
-    def __init__(self, workers: int, max_pixels: int = DEFAULT_MAX_PIXELS, look: Look = check_image) -> None:
-        self._workers = workers
+    def __init__(
+        self, workers: int, max_pixels: int = DEFAULT_MAX_PIXELS, command: Sequence[str] = WORKER_COMMAND
+    ) -> None:
+        self._count = workers
         self._max_pixels = max_pixels
-        self._look = look
-        self._pool: ProcessPoolExecutor | None = None
-        self._alone: ProcessPoolExecutor | None = None
+        self._command = command
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
@@ -181,7 +181,8 @@ class ImageChecker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._shut()
+        for worker in self._workers:
+            worker.stop()
 
     def check(self, items: Iterable[tuple[Item, Path | None]]) -> Iterator[tuple[Item, Verdict | None]]:
         """Every item with the verdict on its image, in the order given; None where it has no path.
@@ -190,75 +191,91 @@ class ImageChecker:
         """
         stream = iter(items)
         first = list(islice(stream, FEW + 1))
-        if self._pool is None and (len(first) <= FEW or self._workers <= 1):
+        if self._count <= 1 or (not self._workers and len(first) <= FEW):
             for item, path in chain(first, stream):
-                yield item, None if path is None else self._look(path, self._max_pixels)
+                yield item, None if path is None else check_image(path, self._max_pixels)
             return
         yield from self._check_ahead(chain(first, stream))
 
     def _check_ahead(self, items: Iterator[tuple[Item, Path | None]]) -> Iterator[tuple[Item, Verdict | None]]:
-        waiting: deque[tuple[Item, Path | None, Future[Verdict] | None]] = deque()
+        while len(self._workers) < self._count:
+            self._workers.append(_Worker([*self._command, str(self._max_pixels)]))
+        turns = cycle(self._workers)
+        waiting: deque[tuple[Item, _Worker | None]] = deque()
         for item, path in items:
-            waiting.append((item, path, None if path is None else self._submit(path)))
-            if len(waiting) > AHEAD_PER_WORKER * self._workers:
-                yield self._result(*waiting.popleft())
-        while waiting:
-            yield self._result(*waiting.popleft())
+            worker = None if path is None else next(turns)
+            if worker is not None and path is not None:
+                worker.ask(path)
+            waiting.append((item, worker))
+            if len(waiting) > AHEAD_PER_WORKER * self._count:
+                yield _answered(*waiting.popleft())
+        for item, worker in waiting:
+            yield _answered(item, worker)
 
-    def _submit(self, path: Path) -> Future[Verdict]:
-        if self._pool is None:
-            self._pool = _start(self._workers)
+
+class _Worker:
+    """A process that answers in the order in which it is asked; started anew when an image kills it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._asked: deque[Path] = deque()
+        self._process = self._start()
+
+    def ask(self, path: Path) -> None:
+        """Give it an image. What is asked ahead fits into the pipe, so that neither side waits for the other."""
+        self._asked.append(path)
+        self._send(path)
+
+    def answer(self) -> Verdict:
+        """The verdict on the image that it was asked for first."""
+        line = self._read()
+        path = self._asked.popleft()
+        if line.endswith("\n"):
+            return verdict_of(json.loads(line))
+        self.stop()
+        self._process = self._start()
+        for waiting in self._asked:
+            self._send(waiting)
+        return NotUsable(reason="truncated", message=f"{path} breaks its decoder, which died on it")
+
+    def stop(self) -> None:
+        """End the process; it holds nothing that could be lost."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _start(self) -> Popen[str]:
+        # Not by multiprocessing: its processes run the caller's script again, and outlive a caller that is killed.
+        self._process = Popen(  # noqa: S603 - our own command
+            self._command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,  # decoders written in C complain there about every odd tag
+            encoding="utf-8",
+            errors="surrogatepass",
+        )
+        if self._read() != "ready\n":
+            self.stop()
+            raise Missing(f"a process for checking images does not start: {' '.join(self._command)}")
+        return self._process
+
+    def _read(self) -> str:
+        return self._process.stdout.readline() if self._process.stdout else ""
+
+    def _send(self, path: Path) -> None:
         try:
-            return self._pool.submit(self._look, path, self._max_pixels)
-        except BrokenProcessPool:
-            self._pool = _start(self._workers)
-            return self._pool.submit(self._look, path, self._max_pixels)
-
-    def _result(self, item: Item, path: Path | None, future: Future[Verdict] | None) -> tuple[Item, Verdict | None]:
-        if path is None or future is None:
-            return item, None
-        try:
-            return item, future.result()
-        except BrokenProcessPool:
-            return item, self._check_alone(path)
-
-    def _check_alone(self, path: Path) -> Verdict:
-        """The verdict on an image that may be the one that killed a process: nothing else is in work meanwhile."""
-        if self._alone is None:
-            self._alone = _start(1)
-        try:
-            return self._alone.submit(self._look, path, self._max_pixels).result()
-        except BrokenProcessPool:
-            self._alone = None
-            return NotUsable(reason="truncated", message=f"{path} breaks its decoder, which died on it")
-
-    def _shut(self) -> None:
-        for pool in (self._pool, self._alone):
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
-        self._pool = self._alone = None
+            if self._process.stdin:
+                self._process.stdin.write(json.dumps(str(path), ensure_ascii=False) + "\n")
+                self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died on an earlier image: `answer` will find out, and send this one again
 
 
-def _start(workers: int) -> ProcessPoolExecutor:
-    # Not forked: threads of the caller's libraries would be copied in the middle of their work.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
+def _answered(item: Item, worker: _Worker | None) -> tuple[Item, Verdict | None]:
+    return item, None if worker is None else worker.answer()
 
 
-def _begin_worker() -> None:
-    """In a worker: be quiet, and leave with the parent.
-
-    Decoders written in C print to the terminal about every odd tag; verdicts say it better. A parent that is killed
-    cannot tell its workers to stop.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def verdict_of(values: Mapping[str, Any]) -> Verdict:
+    """A verdict from its fields as JSON."""
+    if "reason" in values:
+        return NotUsable(**values)
+    return Checked(**{**values, "size_wh": tuple(values["size_wh"])})

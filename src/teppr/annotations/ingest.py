@@ -86,6 +86,10 @@ def ingest(
             summaries.append(known or work.run())
             unchanged += known is not None
             notes.extend(f"{path.name}: {note}" for note in work.notes)
+            if known is not None and known.findings:
+                notes.append(
+                    f"{path.name}: is on record and stays as it is; with mended images or other options: --again"
+                )
     return IngestReport(
         summaries=tuple(summaries), unchanged=unchanged, notes=tuple(notes), seconds=time.monotonic() - began
     )

@@ -58,7 +58,8 @@ RULES: Mapping[str, Rule] = {
             scope="entry",
             severity=ERROR,
             checks="the image exists, in exactly this spelling",
-            remedy="Put the image where the entry names it, or say with --images where the images are.",
+            remedy="Put the image where the entry names it, or say with --images where the images are, and ingest the "
+            "file again with --again.",
         ),
         Rule(
             id="DR04",
