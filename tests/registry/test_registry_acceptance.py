@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadInput, UnknownName
-from teppr.registry.acceptance import Criterion, Measured, Verdict, figures_of, judge
+from teppr.registry.acceptance import Criterion, Measured, Verdict, figures_of, judge, split_criterion
 
 EVALUATION: dict[str, Any] = {
-    "val": {"box": {"map_50": 0.8, "per_label": {}}},
+    "val": {"box": {"map_50": 0.8, "at_iou": {"0.3": 0.9}, "per_label": {}}},
     "test": {
         "box": {
             "map_50": 0.71,
@@ -70,6 +70,24 @@ def test_an_unknown_figure_is_refused_with_the_known_ones() -> None:
 def test_what_is_no_comparison_is_refused(wanted: str) -> None:
     with pytest.raises(BadInput, match="a comparison and a number"):
         verdict("test/map_50", wanted)
+
+
+def test_boxes_may_be_named_and_other_overlaps_have_paths() -> None:
+    assert verdict("test/box/map_50", ">= 0.7").got == 0.71
+    assert verdict("val/at_iou/0.3", ">= 0.7").got == 0.9
+
+
+@pytest.mark.parametrize(
+    "text", ["test/map_50 >= 0.60", "test/map_50>=0.6", "  test/map_50:  >= .6 ", "test/map_50 >=6e-1"]
+)
+def test_a_criterion_is_read_from_one_line(text: str) -> None:
+    assert split_criterion(text) == ("test/map_50", ">= 0.6")
+
+
+@pytest.mark.parametrize("text", ["", "test/map_50", ">= 0.6", "test/map_50 >= high", "test/map_50 = 0.6"])
+def test_a_line_that_is_no_criterion_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="a comparison and a number"):
+        split_criterion(text)
 
 
 def test_figures_have_one_path_each() -> None:

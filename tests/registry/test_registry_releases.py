@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,30 @@ def test_a_release_is_published_once(home: Path, bundle: Bundle) -> None:
     with pytest.raises(AlreadyThere, match="acme-ods-1 is published already and never changes"):
         registry.publish(bundle, replace(RECORD_1, creator="someone else"))
     assert registry.release("acme-ods-1") == before
+
+
+def test_of_many_who_publish_the_same_key_one_does(home: Path, bundle: Bundle) -> None:
+    def publish(creator: str) -> str:
+        try:
+            return Registry(home).publish(bundle, replace(RECORD_1, creator=creator)).record.creator
+        except AlreadyThere:
+            return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [creator for creator in pool.map(publish, "abcdefgh") if creator]
+    assert done == [Registry(home).release("acme-ods-1").record.creator]
+    assert Registry(home).verify("acme-ods-1") == []
+
+
+def test_aliases_moved_at_once_keep_every_move(home: Path, bundle: Bundle) -> None:
+    registry = Registry(home)
+    keys = [f"acme-ods-{number}" for number in range(6)]
+    for key in keys:
+        registry.publish(bundle, replace(RECORD_1, key=key))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda key: Registry(home).point("acme-ods@staging", key), keys))
+    history = json.loads((home / "models" / "acme" / "ods" / ".aliases.json").read_text())
+    assert sorted(move["key"] for move in history["staging"]) == keys
 
 
 def test_all_releases_are_listed_with_their_aliases(home: Path, bundle: Bundle) -> None:

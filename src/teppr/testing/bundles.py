@@ -127,7 +127,7 @@ def _shared(name: str, value: object) -> onnx.TensorProto:
 def _finder(of: str) -> list[onnx.NodeProto]:
     """The part for one label; its names begin with `of`."""
 
-    def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:
+    def node(kind: str, inputs: str, output: str, **attributes: Any) -> onnx.NodeProto:  # noqa: ANN401 - the operator knows
         mine = [name.replace("~", of) for name in inputs.split()]
         return helper.make_node(kind, mine, [output.replace("~", of)], **attributes)
 
