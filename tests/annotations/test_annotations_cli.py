@@ -124,6 +124,10 @@ def test_export_and_verify_and_convert(cli: Cli, faulty: Path, tmp_path: Path) -
     cli("ingest", faulty)
     assert cli("export", tmp_path / "coco.json", "--annotator", "AT1", "--json") == 0
     assert (cli.json["images"], cli.json["regions"]) == (1, 1)
+    assert cli("export", tmp_path / "all.json", "--file", faulty, "--format", "via", "--json") == 0
+    assert cli.json["regions"] == 1
+    assert cli("export", tmp_path / "all.json", "--file", "other.json") == 2
+    assert str(faulty) in cli.err
     assert cli("convert", tmp_path / "coco.json", tmp_path / "via.json", "--format", "via", "--json") == 0
     assert (cli.json["from"], cli.json["to"]) == ("coco", "via")
     assert cli("verify") == 0

@@ -58,9 +58,9 @@ class IngestReport:
         labels = _added([Counter(summary.labels) for summary in self.summaries])
         shapes = _added([Counter(summary.shapes) for summary in self.summaries])
         return {
-            "files": {**_words(self.files), "unchanged": self.unchanged},
-            "entries": _words(self.entries),
-            "regions": _words(self.regions),
+            "files": {**tally_row(self.files), "unchanged": self.unchanged},
+            "entries": tally_row(self.entries),
+            "regions": tally_row(self.regions),
             "images": sum(summary.images for summary in self.summaries),
             "labels": dict(sorted(labels.items())),
             "shapes": dict(sorted(shapes.items())),
@@ -88,14 +88,15 @@ def summary_row(summary: FileSummary) -> dict[str, Any]:
         "state": state,
         "superseded_by": summary.superseded_by,
         "images": summary.images,
-        "entries": _words(summary.entries),
-        "regions": _words(summary.regions),
+        "entries": tally_row(summary.entries),
+        "regions": tally_row(summary.regions),
         "labels": dict(summary.labels),
         "findings": dict(summary.findings),
     }
 
 
-def _words(tally: Tally) -> dict[str, int]:
+def tally_row(tally: Tally) -> dict[str, int]:
+    """Under the names that every accounting in JSON uses."""
     return {"read": tally.read, "accepted": tally.accepted, "rejected": tally.rejected}
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+from teppr.annotations.report import tally_row
 from teppr.files import whole_file
 from teppr.store.contract import FileSummary, GroupKey, Store
 from teppr.types import Tally
@@ -75,9 +76,9 @@ class Statistics:
         """The object that `teppr annotations stats --json` prints."""
         return {
             "problem": self.problem,
-            "files": _words(self.files),
-            "entries": _words(self.entries),
-            "regions": _words(self.regions),
+            "files": tally_row(self.files),
+            "entries": tally_row(self.entries),
+            "regions": tally_row(self.regions),
             **{f"by_{key}": [row.as_dict() for row in rows] for key, rows in self.groups.items()},
             "findings": [row.as_dict() for row in self.findings],
         }
@@ -145,7 +146,3 @@ def _group(key: GroupKey, row: Mapping[str, object], paths: Mapping[str, str]) -
         mean_mask_area_px=float(counts["mask_area_px"]) / regions,
         coverage_0_1=float(counts["mask_area_px"]) / float(counts["image_area_px"]),
     )
-
-
-def _words(tally: Tally) -> dict[str, int]:
-    return {"read": tally.read, "accepted": tally.accepted, "rejected": tally.rejected}

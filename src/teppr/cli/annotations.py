@@ -233,6 +233,7 @@ def export(
     format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
     problem: OnlyProblem = None,
     annotator: Annotated[list[str] | None, typer.Option(help="Only of this annotator; may be repeated.")] = None,
+    file: Annotated[list[str] | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
     as_json: Json = False,
 ) -> None:
     r"""Write what was accepted as one annotation file.
@@ -248,8 +249,12 @@ def export(
     from teppr.store.contract import ImageQuery
 
     session: Session = ctx.obj
-    query = ImageQuery(problem=problem, annotators=tuple(annotator) if annotator else None)
     with _store(session) as store, progress("writing annotations") as bar:
+        query = ImageQuery(
+            problem=problem,
+            annotators=tuple(annotator) if annotator else None,
+            files=_on_record(store, file) if file else None,
+        )
         report = run(store, query, format_name, target, bar)
     if as_json:
         print_json({"path": str(target), **_written(report)})
@@ -336,6 +341,17 @@ def _store(session: Session) -> Iterator[Store]:
 
     with open_store(session.settings.store_url) as store:
         yield store
+
+
+def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:
+    """The sha256 of files given by path or sha256; raises UnknownName for one that is not on record."""
+    from teppr.errors import UnknownName
+
+    by_key = {key: found.file.sha256 for found in store.files() for key in (found.file.path, found.file.sha256)}
+    for file in files:
+        if _file_key(file) not in by_key:
+            raise UnknownName.of("annotation file on record", file, (key for key in by_key if "/" in key))
+    return tuple(by_key[_file_key(file) or file] for file in files)
 
 
 def _file_key(file: str | None) -> str | None:
