@@ -89,6 +89,16 @@ def test_small_regions_are_left_out_and_counted(store: Store, home: Path) -> Non
     assert snapshot.document.left_out == {"regions left out by --min-area": 2}
 
 
+def test_background_alone_makes_a_dataset_without_labels(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image(f"{i}") for i in range(10)])
+
+    snapshot = made(store, home, shares="80/20")
+
+    assert snapshot.labels == ()
+    assert [len(snapshot.images(split)) for split in snapshot.splits] == [8, 2]
+    assert not snapshot.has_masks
+
+
 def test_labels_are_renamed_and_merged(store: Store, home: Path) -> None:
     two_annotators(store)
 

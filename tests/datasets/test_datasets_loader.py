@@ -27,7 +27,7 @@ def image_of(
         sha256="",
         size_wh=size_wh,
         filename=path.name,
-        shapes=shapes,
+        encoded_shapes=shapes,
         boxes_xywh_px=np.array([[10, 10, 20, 20]] * len(shapes), np.float64).reshape(-1, 4),
         areas_px=np.ones(len(shapes)),
         label_ids=np.arange(len(shapes)),

@@ -1,8 +1,8 @@
 """Whole groups put into splits so that each label's shares, and the splits' sizes, come near to what was asked.
 
 First all groups at once: label by label from the rarest, the groups that have it and are not yet placed go where the
-label is missing most. That leaves each label within a few groups of its shares. Then single moves and swaps of some
-groups settle these few, as long as they help and leave no label without its split.
+label is missing most. That leaves each label within a few groups of its shares. Then moves of one or two groups at a
+time settle these few, as long as they help and leave no label without its split.
 
 All arithmetic is on whole numbers (held in floats, below 2**53), so that every machine comes to the same splits.
 """
@@ -10,6 +10,8 @@ All arithmetic is on whole numbers (held in floats, below 2**53), so that every 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +27,21 @@ CANDIDATES = 3_000
 """Groups that may be moved in the end; below it all of them."""
 STEPS = 600
 SWAPPED = 48
-"""Groups of each of two splits that are tried against each other when no single move helps."""
+"""Groups of each of two splits that are tried with each other when no single move helps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balanced:
+    """The split of each group, and how far off it is: comparable between balances of the same groups."""
+
+    split_of_group: Ints
+    deviation: float
 
 
 def balance(
     matrix: LabelMatrix, sizes: Ints, shares: Sequence[int], pins: Mapping[int, int], required: Sequence[int]
-) -> Ints:
-    """The split of each group.
+) -> Balanced:
+    """Put each group into a split.
 
     sizes: images in each group
     shares: whole numbers in the ratio of the splits
@@ -41,7 +51,7 @@ def balance(
     at = _deal(matrix, sizes, np.array(shares, np.int64), pins)
     refiner = _Refiner(matrix, sizes, np.array(shares, np.int64), at, required)
     refiner.run(STEPS)
-    return refiner.splits()
+    return refiner.balanced()
 
 
 def _deal(matrix: LabelMatrix, sizes: Ints, shares: Ints, pins: Mapping[int, int]) -> Ints:
@@ -86,7 +96,7 @@ def _shared_out(counts: Ints, missing: Ints) -> Ints:
 
 
 class _Refiner:
-    """Moves and swaps of some groups while the weighted square deviation falls.
+    """Moves of some groups while the weighted square deviation falls.
 
     Columns are the labels and, last, the images themselves. With T the sum of the shares, the deviation of a column in
     a split is T * have - share * total; its weight is the inverse of what the split should have.
@@ -118,36 +128,43 @@ class _Refiner:
         self._needed[list(required)] = True
         self._residents = np.bincount(at, minlength=split_count).astype(np.float64)
 
-    def splits(self) -> Ints:
-        """The split of each group."""
+    def balanced(self) -> Balanced:
+        """Where everything is by now."""
         result = self._at.copy()
         result[self._chosen] = self._place
-        return result
+        return Balanced(split_of_group=result, deviation=float((self._weight * self._deviation**2).sum()))
 
     def run(self, steps: int) -> None:
         """Improve until nothing helps, at most so often."""
         squares = self._unit**2 * (self._counts**2 @ self._weight.T)
         for _ in range(steps):
             change = self._changes(squares)
-            best = int(change.argmin())
-            item, split = divmod(best, change.shape[1])
-            if change[item, split] < 0:
+            allowed = np.where(self._stuck()[:, None], np.inf, change)
+            item, split = divmod(int(allowed.argmin()), change.shape[1])
+            if allowed[item, split] < 0:
                 self._move(item, split)
-            elif not self._swap(change):
+            elif not self._chain(change):
                 return
 
     def _changes(self, squares: Array) -> Array:
-        """What moving each item to each split changes, [items, splits]; infinite where it may not."""
+        """What moving each item to each split changes, [items, splits]; infinite for where it is."""
         items = np.arange(len(self._place))
         slope = 2 * self._unit * (self._counts @ (self._weight * self._deviation).T)
         leave = squares[items, self._place] - slope[items, self._place]
         change: Array = leave[:, None] + squares + slope
-        last = (self._groups == 1) & self._needed
-        stuck = (self._has @ last.T.astype(np.float64))[items, self._place] > 0
-        stuck |= self._residents[self._place] == 1
-        change[stuck] = np.inf
         change[items, self._place] = np.inf
         return change
+
+    def _stuck(self) -> npt.NDArray[np.bool_]:
+        """Which items may not leave: their split would lose a label, or be empty."""
+        carried = (self._has @ self._last().T)[np.arange(len(self._place)), self._place]
+        stuck: npt.NDArray[np.bool_] = (carried > 0) | (self._residents[self._place] == 1)
+        return stuck
+
+    def _last(self) -> Array:
+        """1 where one group alone has a needed label in a split, [splits, labels]."""
+        last: Array = ((self._groups == 1) & self._needed).astype(np.float64)
+        return last
 
     def _move(self, item: int, split: int) -> None:
         old = self._place[item]
@@ -157,33 +174,44 @@ class _Refiner:
             self._groups[place] += sign * self._has[item]
             self._residents[place] += sign
 
-    def _swap(self, change: Array) -> bool:
-        """Exchange the two items of different splits that help most; False where none do."""
-        best: tuple[float, int, int] = (0.0, -1, -1)
-        split_count = change.shape[1]
-        for a in range(split_count):
-            for b in range(a + 1, split_count):
-                best = min(best, self._best_swap(change, a, b))
-        gain, first, second = best
+    def _chain(self, change: Array) -> bool:
+        """Move one item on to another split and one from there on, or back, as helps most; False where none helps."""
+        best: tuple[float, int, int, int] = (0.0, -1, -1, -1)
+        for a, b, c in product(range(change.shape[1]), repeat=3):
+            if a != b != c and (a < b or c != a):  # there and back is the same from either end
+                gain, first, second = self._best_chain(change, a, b, c)
+                best = min(best, (gain, first, second, c))
+        gain, first, second, end = best
         if gain < 0:
-            a, b = int(self._place[first]), int(self._place[second])
-            self._move(first, b)
-            self._move(second, a)
+            self._move(first, int(self._place[second]))
+            self._move(second, end)
         return gain < 0
 
-    def _best_swap(self, change: Array, a: int, b: int) -> tuple[float, int, int]:
-        there, back = _cheapest(change[:, b], self._place == a), _cheapest(change[:, a], self._place == b)
-        if not len(there) or not len(back):
+    def _best_chain(self, change: Array, a: int, b: int, c: int) -> tuple[float, int, int]:
+        """The best of one item from a to b and another from b to c."""
+        there, on = self._cheapest(change, a, b), self._cheapest(change, b, c)
+        if not len(there) or not len(on):
             return 0.0, -1, -1
-        together = (self._counts[there] * (self._weight[a] + self._weight[b])) @ self._counts[back].T
-        gain = change[there, b][:, None] + change[back, a][None, :] - 2 * self._unit**2 * together
-        i, j = divmod(int(gain.argmin()), len(back))
-        return float(gain[i, j]), int(there[i]), int(back[j])
+        met = self._weight[b] + (self._weight[a] if c == a else 0)
+        together = (self._counts[there] * met) @ self._counts[on].T
+        gain = change[there, b][:, None] + change[on, c][None, :] - 2 * self._unit**2 * together
+        gain[self._loses(on, there, b).T] = np.inf
+        if c == a:
+            gain[self._loses(there, on, a)] = np.inf
+        else:
+            gain[self._stuck()[there]] = np.inf
+        i, j = divmod(int(gain.argmin()), len(on))
+        return float(gain[i, j]), int(there[i]), int(on[j])
 
+    def _cheapest(self, change: Array, start: int, end: int) -> Ints:
+        items = np.flatnonzero(self._place == start)
+        return items[np.argsort(change[items, end], kind="stable")[:SWAPPED]]
 
-def _cheapest(change: Array, eligible: npt.NDArray[np.bool_]) -> Ints:
-    items = np.flatnonzero(eligible & np.isfinite(change))
-    return items[np.argsort(change[items], kind="stable")[:SWAPPED]]
+    def _loses(self, leaving: Ints, coming: Ints, split: int) -> npt.NDArray[np.bool_]:
+        """Whether a split loses a label when one leaves and another comes instead, [leaving, coming]."""
+        only = self._has[leaving] * self._last()[split]
+        lost: npt.NDArray[np.bool_] = only.sum(axis=1)[:, None] > only @ self._has[coming].T
+        return lost
 
 
 def _candidates(matrix: LabelMatrix) -> Ints:

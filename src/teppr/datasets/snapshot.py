@@ -11,7 +11,7 @@ The version is the first twelve digits of the content's hash: the same inputs gi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ class SnapshotImage:
     """One image of a dataset with its regions, in stored pixels.
 
     path: where the image lies, absolute
+    encoded_shapes: gives the shapes at each iteration
     boxes_xywh_px: float64 [n, 4]
     areas_px: float64 [n]
     label_ids: int64 [n], positions in the dataset's labels
@@ -58,11 +59,16 @@ class SnapshotImage:
     sha256: str
     size_wh: tuple[int, int]
     filename: str
-    shapes: tuple[Shape, ...]
+    encoded_shapes: Iterable[Shape]
     boxes_xywh_px: npt.NDArray[np.float64]
     areas_px: npt.NDArray[np.float64]
     label_ids: Ints
     is_crowd: npt.NDArray[np.bool_]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes of the regions, decoded at each access: a million of them would not all be held as objects."""
+        return tuple(self.encoded_shapes)
 
 
 class Snapshot:
@@ -179,11 +185,10 @@ def _bounds(annotations: pa.Table, image_ids: Ints) -> list[tuple[int, int]]:
 
 
 class _Regions:
-    """Columns of the annotations of some images, as arrays and lists."""
+    """Columns of the annotations of some images."""
 
     def __init__(self, table: pa.Table) -> None:
-        rows = zip(*(table[name].to_pylist() for name in ("shape", "numbers", "counts")), strict=True)
-        self.shapes = tuple(shape_from_numbers(*row) for row in rows)
+        self.encoded = tuple(table[name].combine_chunks() for name in ("shape", "numbers", "counts"))
         boxes = table["box_xywh_px"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         self.boxes = boxes.astype(np.float64).reshape(-1, 4)
         self.areas = table["area_px"].to_numpy().astype(np.float64)
@@ -197,9 +202,24 @@ class _Regions:
             sha256=row["sha256"],
             size_wh=(row["width"], row["height"]),
             filename=row["filename"],
-            shapes=self.shapes[start:end],
+            encoded_shapes=_Shapes(self.encoded, start, end),
             boxes_xywh_px=self.boxes[start:end],
             areas_px=self.areas[start:end],
             label_ids=self.label_ids[start:end],
             is_crowd=self.is_crowd[start:end],
         )
+
+
+class _Shapes(Iterable[Shape]):
+    """Some rows of the encoded columns as shapes."""
+
+    __slots__ = ("_columns", "_end", "_start")
+
+    def __init__(self, columns: tuple[pa.Array, ...], start: int, end: int) -> None:
+        self._columns = columns
+        self._start = start
+        self._end = end
+
+    def __iter__(self) -> Iterator[Shape]:
+        parts = (column.slice(self._start, self._end - self._start).to_pylist() for column in self._columns)
+        return map(shape_from_numbers, *parts)

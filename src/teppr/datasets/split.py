@@ -6,20 +6,23 @@ A pure function of its arguments: the same groups, shares and seed give the same
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import cycle, permutations
 from math import gcd, lcm
 
 import numpy as np
 
-from teppr.datasets.balance import balance
+from teppr.datasets.balance import Balanced, balance
 from teppr.datasets.coverage import cover, coverable
 from teppr.datasets.document import FIRST_SPLITS
 from teppr.datasets.matrix import LabelMatrix
 from teppr.errors import BadInput, SplitRefused, UnknownName
 from teppr.types import Ints
 
+FEW_GROUPS, STARTS = 300, 12
+"""So few groups are balanced from so many starts, of which the best is taken: a single one may end in a dead end."""
 SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 PERCENTAGE = re.compile(r"\d{1,3}(\.\d)?")
 
@@ -50,17 +53,34 @@ def split(
         raise UnknownName.of("label", min(unknown), matrix.labels)
     if len(group_sizes) < len(shares):
         raise BadInput(f"{len(shares)} splits need at least as many groups of images, got {len(group_sizes)}")
-    order = _shuffled(len(group_sizes), seed)
-    shuffled = matrix.take(order)
     required = [i for i, label in enumerate(matrix.labels) if label not in allow_missing]
+    starts = STARTS if len(group_sizes) <= FEW_GROUPS else 1
+    orders = _shuffled(len(group_sizes), seed, starts)
+    roles = cycle(permutations(range(len(shares))))
+    tries = [_try(group_sizes, matrix, shares, required, *start) for start in zip(orders, roles, strict=False)]
+    best = min(tries, key=lambda balanced: balanced.deviation)
+    return Assignment(splits=tuple(shares), split_of_group=best.split_of_group)
+
+
+def _try(
+    group_sizes: Ints,
+    matrix: LabelMatrix,
+    shares: Mapping[str, int],
+    required: Sequence[int],
+    order: Ints,
+    roles: Sequence[int],
+) -> Balanced:
+    """Balance from one start: groups in `order`, and what is found to cover split i taken for split `roles[i]`."""
+    shuffled = matrix.take(order)
     coverage = cover(shuffled, required, len(shares))
     if coverage.conflict:
         raise refusal(matrix, coverage.conflict, required, tuple(shares))
     pins = coverage.pins or {i: i for i in range(len(shares))}  # no split is ever empty
-    places = balance(shuffled, group_sizes[order], tuple(shares.values()), pins, required)
-    result = np.empty_like(places)
-    result[order] = places
-    return Assignment(splits=tuple(shares), split_of_group=result)
+    pins = {group: roles[place] for group, place in pins.items()}
+    balanced = balance(shuffled, group_sizes[order], tuple(shares.values()), pins, required)
+    split_of_group = np.empty_like(balanced.split_of_group)
+    split_of_group[order] = balanced.split_of_group
+    return replace(balanced, split_of_group=split_of_group)
 
 
 def shares_of(text: str) -> dict[str, int]:
@@ -88,9 +108,10 @@ def _percentage(value: str, text: str) -> Fraction:
     return Fraction(value.strip())
 
 
-def _shuffled(count: int, seed: int) -> Ints:
+def _shuffled(count: int, seed: int, times: int) -> list[Ints]:
     # The raw stream of a bit generator never changes; what `permutation` makes of it might.
-    return np.argsort(np.random.PCG64(seed).random_raw(count), kind="stable")
+    stream = np.random.PCG64(seed)
+    return [np.argsort(stream.random_raw(count), kind="stable") for _ in range(times)]
 
 
 def refusal(

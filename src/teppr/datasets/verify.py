@@ -42,7 +42,7 @@ def _changed_table(path: Path, table: pa.Table, document: DatasetDocument) -> It
     elif content_hash(table) != written.content_sha256:
         yield f"{path} has other content than was written"
     elif sha256_of(path) != written.sha256:
-        yield f"{path} is not byte for byte what was written, though its rows are the same"
+        yield f"{path} has the rows that were written, but is not byte for byte the file that dataset.json states"
 
 
 def _wrong_summary(images: pa.Table, annotations: pa.Table, document: DatasetDocument) -> Iterator[str]:
