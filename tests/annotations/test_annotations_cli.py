@@ -110,6 +110,13 @@ def test_an_unknown_rule_is_refused(cli: Cli) -> None:
     assert "DR09" in cli.err
 
 
+def test_the_rules_are_listed_with_their_severity(cli: Cli) -> None:
+    assert cli("rules", "--json") == 0
+    assert {row["rule"]: row["severity"] for row in cli.json}["DR14"] == "warning"
+    assert cli("rules") == 0
+    assert "DR18" in cli.out
+
+
 def test_statistics_are_shown_and_written(cli: Cli, faulty: Path, tmp_path: Path) -> None:
     cli("ingest", faulty)
     assert cli("stats") == 0
@@ -151,7 +158,9 @@ def test_a_store_that_is_none_is_said_in_a_sentence(cli: Cli, home: Path, faulty
     assert "not a sound SQLite database" in cli.err
 
 
-@pytest.mark.parametrize("command", ["", "ingest", "findings", "stats", "files", "export", "convert", "verify"])
+@pytest.mark.parametrize(
+    "command", ["", "ingest", "findings", "stats", "files", "export", "convert", "verify", "rules"]
+)
 def test_every_command_has_help_with_examples(cli: Cli, command: str) -> None:
     assert cli(*command.split(), "--help") == 0
     assert not command or f"teppr annotations {command}" in cli.out

@@ -305,6 +305,37 @@ def convert(
 
 
 @app.command()
+def rules(ctx: typer.Context, problem: Problem = "ods", as_json: Json = False) -> None:
+    r"""The design rules: what each checks, what it is about, how bad it is for a problem, and how to mend it.
+
+    \b
+    Examples:
+      teppr annotations rules
+      teppr annotations rules --problem ods --json
+    """
+    from teppr.annotations.rules import RULES, Broken, severity_of
+    from teppr.problems import PROBLEMS
+
+    session: Session = ctx.obj
+    specification = PROBLEMS.load(problem)
+    rows = [
+        {
+            "rule": rule.id,
+            "scope": rule.scope,
+            "severity": severity_of(Broken(rule=rule.id, message=""), specification).value,
+            "checks": rule.checks,
+            "remedy": rule.remedy,
+        }
+        for rule in RULES.values()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("rule", "scope", "severity", "checks")
+    print_table(session.console, "Design rules", columns, ([row[name] for name in columns] for row in rows))
+
+
+@app.command()
 def verify(
     ctx: typer.Context,
     problem: OnlyProblem = None,
