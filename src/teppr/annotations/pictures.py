@@ -68,16 +68,22 @@ def _close_up(pixels: Pixels, shape: Shape) -> Pixels:
     height, width = pixels.shape[:2]
     x, y, w, h = box_xywh(shape)
     margin = max(MARGIN * max(w, h), LEAST_MARGIN_PX)
-    beyond = max(width, height) // 2  # a shape outside its image is shown there, within reason
-    left, top = _between(-beyond, x - margin, width - 1), _between(-beyond, y - margin, height - 1)
-    right = _between(max(left, 0) + 1, x + w + margin, width + beyond)
-    bottom = _between(max(top, 0) + 1, y + h + margin, height + beyond)
+    (left, right), (top, bottom) = _window(x, w, margin, width), _window(y, h, margin, height)
     cut = np.full((bottom - top, right - left, 3), OUTSIDE_GREY, dtype=np.uint8)
     seen = pixels[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
     cut[max(-top, 0) :, max(-left, 0) :][: seen.shape[0], : seen.shape[1]] = seen
     picture = resize_to_fit(cut, PICTURE_PX)
     move = _mover((left, top), picture.shape[1] / cut.shape[1])
     return draw(picture, [Drawn(shape=_moved(shape, move), caption="", color=FAULTY)])
+
+
+def _window(start: float, length: float, margin: float, size: int) -> tuple[int, int]:
+    """What is shown along one side of an image of `size`: beyond it only where the shape is there, within reason."""
+    end, most = start + length, size // 2
+    least_low = min(0, _between(-most, start - LEAST_MARGIN_PX, 0))
+    most_high = max(size, _between(size, end + LEAST_MARGIN_PX, size + most))
+    low = _between(least_low, start - margin, size - 1)
+    return low, _between(max(low, 0) + 1, end + margin, most_high)
 
 
 def _between(least: int, value: float, most: int) -> int:
