@@ -156,7 +156,7 @@ def test_nothing_left_is_refused_with_what_was_left_out(store: Store, home: Path
 
 
 def test_an_empty_database_is_refused(store: Store, home: Path) -> None:
-    with pytest.raises(BadInput, match="0 annotation file"):
+    with pytest.raises(BadInput, match="put some there with: teppr annotations ingest FILE --problem ods"):
         made(store, home)
 
 

@@ -85,6 +85,11 @@ def select(store: Store, problem: Problem, options: SelectOptions, progress: Pro
     """
     summaries = list(store.files(problem.id, with_superseded=False))
     files = {summary.file.sha256: summary.file for summary in summaries if summary.accepted}
+    if not files:
+        raise BadInput(
+            f"there is no annotation file of problem {problem.id!r} on record; put some there with: "
+            f"teppr annotations ingest FILE --problem {problem.id}"
+        )
     _check_annotators(options, {file.annotator for file in files.values()})
     chooser = _Chooser(problem, options, files)
     for image in store.images(ImageQuery(problem=problem.id, annotators=options.annotators)):
