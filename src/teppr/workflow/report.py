@@ -109,7 +109,7 @@ def report_on_run(home: Path, run: Run, release: ReleaseInfo | None = None, *, w
     return Report(
         name=release.record.key if release else run.id,
         architecture=experiment.architecture,
-        dataset=experiment.dataset,
+        dataset=evaluation.get("dataset") or experiment.dataset,
         creator=experiment.creator,
         created=run.created,
         figures=figures,
