@@ -242,3 +242,12 @@ def test_shares_are_read_from_text(text: str, shares: dict[str, int]) -> None:
 def test_wrong_shares_are_refused_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(BadInput, match=says):
         shares_of(text)
+
+
+def test_splits_stay_what_they_are() -> None:
+    # Who creates a dataset again years later, on another machine, gets the same version: this may not change.
+    groups = [frozenset({i % 4, i * i % 3}) for i in range(24)]
+
+    assignment = split(ones(groups), matrix_of(groups), {"train": 7, "val": 2, "test": 1}, 7)
+
+    assert "".join(map(str, split_ids(assignment))) == "000000120000010001211000"
