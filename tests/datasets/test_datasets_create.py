@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -184,8 +185,34 @@ def test_the_same_image_of_several_files_is_one_image_with_all_regions_once(stor
     assert snapshot.images_table["annotators"].to_pylist() == [["AT1", "AT2"]]
     assert snapshot.document.left_out == {
         "entries united with another of the same image": 1,
-        "regions that repeat another of the same image": 1,
+        "regions that another entry of the same image has": 1,
     }
+
+
+def test_an_object_that_two_annotators_drew_is_one_object_as_the_newest_file_has_it(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", Rect(10, 10, 30, 30)))], released=date(2026, 1, 20))
+    drawn_again = [stored_image("1", ("door", Rect(12, 11, 30, 30)), ("hood", Rect(10, 10, 30, 30)))]
+    put_file(store, "b.json", drawn_again, released=date(2026, 2, 20))
+
+    (image,) = made(store, home).images("train")
+
+    assert image.boxes_xywh_px.tolist() == [[12, 11, 30, 30], [10, 10, 30, 30]]
+
+
+def test_neighbours_in_one_file_stay_two_however_much_they_overlap(store: Store, home: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", Rect(10, 10, 30, 30)), ("door", Rect(12, 11, 30, 30)))])
+
+    assert len(made(store, home).images("train")[0].label_ids) == 2
+
+
+def test_an_image_whose_regions_were_all_rejected_is_no_background(store: Store, home: Path) -> None:
+    rejected = replace(stored_image("2"), regions_rejected=1)
+    put_file(store, "a.json", [stored_image("1", ("door", LARGE)), rejected, stored_image("3")])
+
+    snapshot = made(store, home)
+
+    assert snapshot.document.images == 2
+    assert snapshot.document.left_out == {"entries whose regions were all rejected": 1}
 
 
 def test_the_order_of_ingest_does_not_matter(tmp_path: Path) -> None:
@@ -355,8 +382,8 @@ def test_no_label_of_real_deliveries_is_missing_in_any_split(
 
     snapshot = create(store, home, "cars", "ods", CreateOptions(shares=shares_of(shares), seed=seed))
 
-    # 70 entries, of which two have the same bytes.
-    assert (snapshot.document.images, snapshot.document.regions) == (69, 215)
+    # 70 entries, of which two have the same bytes; in them 4 objects were drawn twice.
+    assert (snapshot.document.images, snapshot.document.regions) == (69, 211)
     wanted = [int(part) / 100 for part in shares.split("/")]
     for label in snapshot.labels:
         counts = [snapshot.document.splits[split].per_label[label.name].images for split in snapshot.splits]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 from teppr.datasets.tables import RegionRow
 from teppr.datasets.where import IMAGE_FIELDS, REGION_FIELDS, Condition, hold, parse_where
 from teppr.errors import BadInput, UnknownName
-from teppr.geometry import area, box_xywh
+from teppr.geometry import area, box_xywh, iou_xyxy, xyxy_of
 from teppr.problems.contract import Problem
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import ImageQuery, Store, StoredImage
 from teppr.types import AnnotationFile, Polygon, Region, Shape
+
+SAME_OBJECT_IOU = 0.5
+"""Boxes of one label that overlap so far, in two files about one image, are the same object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,10 @@ class _Chooser:
                 f"a dataset needs images that were opened: {image.filename!r} of "
                 f"{self._files[image.file_sha256].path} was ingested without; ingest the file again with its images"
             )
+        if image.regions_rejected and not image.regions:
+            # Something is there, but nobody knows what: as background it would teach the network a lie.
+            self._left_out["entries whose regions were all rejected"] += 1
+            return
         file = self._files[image.file_sha256]
         values = {"annotator": image.annotator, "batch": image.batch, "filename": image.filename}
         if not hold(self._conditions, IMAGE_FIELDS, {**values, "file": PurePath(file.path).name}):
@@ -160,6 +167,12 @@ class _Chooser:
             file_sha256=image.file_sha256,
         )
 
+    def _newest_first(self, entry: tuple[StoredImage, tuple[RegionRow, ...]]) -> tuple[int, str, str]:
+        # After the date in an order of its own, so that the order of ingest does not matter.
+        image, _ = entry
+        released = self._files[image.file_sha256].released
+        return (-released.toordinal() if released else 0, image.file_sha256, image.filename)
+
     def selection(self) -> Selection:
         self._check_names()
         images = [self._united(self._entries[sha256]) for sha256 in sorted(self._entries)]
@@ -196,24 +209,39 @@ class _Chooser:
         return (*listed, *sorted(found.difference(listed)))
 
     def _united(self, entries: list[tuple[StoredImage, tuple[RegionRow, ...]]]) -> SelectedImage:
-        # In an order of their own, so that the order of ingest does not matter.
-        entries = sorted(entries, key=lambda entry: (entry[0].file_sha256, entry[0].filename))
+        """One image of all its entries; an object that several annotators drew is taken from the newest file."""
+        entries = sorted(entries, key=self._newest_first)
         images = [image for image, _ in entries]
-        every = [region for _, regions in entries for region in regions]
-        distinct = {(region.label, region.shape, region.is_crowd): region for region in reversed(every)}
+        regions: list[RegionRow] = []
+        for _, drawn in entries:
+            regions += _not_among(drawn, regions)
         self._left_out["entries united with another of the same image"] += len(entries) - 1
-        self._left_out["regions that repeat another of the same image"] += len(every) - len(distinct)
+        self._left_out["regions that another entry of the same image has"] += sum(
+            len(drawn) for _, drawn in entries
+        ) - len(regions)
         first = min(images, key=lambda image: (image.filename, image.path))
         return SelectedImage(
             path=first.path,
             filename=first.filename,
             sha256=first.sha256,
             size_wh=first.size_wh,
-            regions=tuple(reversed(distinct.values())),
+            regions=tuple(regions),
             annotators=_known(image.annotator for image in images),
             batches=_known(image.batch for image in images),
             files=_known(image.file_sha256 for image in images),
         )
+
+
+def _not_among(drawn: Iterable[RegionRow], others: Sequence[RegionRow]) -> list[RegionRow]:
+    """Those of `drawn` that are no second opinion on one of `others`: the same label on the same place."""
+    fresh = []
+    for region in drawn:
+        same_kind = [o for o in others if (o.label, o.is_crowd) == (region.label, region.is_crowd)]
+        boxes = xyxy_of([other.box_xywh_px for other in same_kind])
+        overlap = iou_xyxy(xyxy_of([region.box_xywh_px]), boxes)
+        if not (overlap >= SAME_OBJECT_IOU).any() and all(other.shape != region.shape for other in same_kind):
+            fresh.append(region)
+    return fresh
 
 
 def _known(values: Iterable[str | None]) -> tuple[str, ...]:

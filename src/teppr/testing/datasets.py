@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import cv2
@@ -91,6 +91,7 @@ def put_file(
     annotator: str | None = None,
     batch: str | None = None,
     problem: str = "ods",
+    released: date | None = None,
 ) -> None:
     """Put entries into a store as if ingested from the annotation file `name`."""
     sha256 = hashlib.sha256(name.encode()).hexdigest()
@@ -102,6 +103,7 @@ def put_file(
         problem=problem,
         annotator=annotator,
         batch=batch,
+        released=released,
     )
     count = sum(len(image.regions) for image in images)
     summary = FileSummary(
