@@ -18,7 +18,7 @@ from teppr.types import Detections
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ARCHITECTURES", "Architecture", "BuildOptions", "Exported", "Sample"]
+__all__ = ["ARCHITECTURES", "Architecture", "BuildOptions", "Exported", "Sample", "Trainable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,17 @@ class BuildOptions:
     backbone: str
     weights: str
     with_masks: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trainable:
+    """Parameters to optimise together.
+
+    rate_share: of the stage's learning rate; pretrained layers want less than new ones
+    """
+
+    parameters: list[torch.nn.Parameter]
+    rate_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +80,8 @@ class Architecture(ABC):
         """A network ready to train; the random state is the caller's."""
 
     @abstractmethod
-    def trainable(self, network: torch.nn.Module, layers: str) -> list[torch.nn.Parameter]:
-        """Set what is trained in a stage, freeze the rest, return the parameters to optimise."""
+    def trainable(self, network: torch.nn.Module, layers: str) -> list[Trainable]:
+        """Set what is trained in a stage, freeze the rest, return the parameters to optimise, in groups."""
 
     @abstractmethod
     def losses(self, network: torch.nn.Module, samples: Sequence[Sample]) -> Mapping[str, torch.Tensor]:

@@ -10,10 +10,13 @@ import torch
 
 from teppr.architectures._export import export_onnx
 from teppr.architectures._rcnn import PLANS, Rcnn, build_rcnn
-from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample
+from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
 from teppr.types import Detections
+
+PRETRAINED_RATE_SHARE = 0.15
+"""At the heads' rate a pretrained body forgets what it knows: a third less average precision on real photographs."""
 
 
 class OneImage(torch.nn.Module):
@@ -48,12 +51,22 @@ class MaskRcnn(Architecture):
             raise UnknownName.of("backbone of mask_rcnn", options.backbone, self.backbones)
         return build_rcnn(options)
 
-    def trainable(self, network: torch.nn.Module, layers: str) -> list[torch.nn.Parameter]:
+    def trainable(self, network: torch.nn.Module, layers: str) -> list[Trainable]:
         """See `Architecture`."""
         if layers not in self.stages:
             raise UnknownName.of("choice of layers of mask_rcnn", layers, self.stages)
-        _rcnn(network).set_trainable(with_body=layers == "all")
-        return [parameter for parameter in network.parameters() if parameter.requires_grad]
+        rcnn = _rcnn(network)
+        rcnn.set_trainable(with_body=layers == "all")
+        body = {id(parameter) for parameter in rcnn.body.parameters()}
+        learning = [parameter for parameter in rcnn.parameters() if parameter.requires_grad]
+        groups = [
+            Trainable(
+                parameters=[parameter for parameter in learning if id(parameter) in body],
+                rate_share=PRETRAINED_RATE_SHARE if rcnn.pretrained else 1.0,
+            ),
+            Trainable(parameters=[parameter for parameter in learning if id(parameter) not in body]),
+        ]
+        return [group for group in groups if group.parameters]
 
     def losses(self, network: torch.nn.Module, samples: Sequence[Sample]) -> Mapping[str, torch.Tensor]:
         """See `Architecture`."""

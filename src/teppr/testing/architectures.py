@@ -159,11 +159,14 @@ class ArchitectureContract:
 
     def test_stages_train_what_they_say(self, architecture: Architecture, with_masks: bool) -> None:
         network = architecture.build(options_for(architecture, with_masks=with_masks))
-        counts = {layers: len(architecture.trainable(network, layers)) for layers in architecture.stages}
+        counts = {}
+        for layers in architecture.stages:
+            groups = architecture.trainable(network, layers)
+            learning = {id(parameter) for parameter in network.parameters() if parameter.requires_grad}
+            assert {id(parameter) for group in groups for parameter in group.parameters} == learning
+            assert all(0 < group.rate_share <= 1 for group in groups)
+            counts[layers] = len(learning)
         assert max(counts.values()) == counts["all"]
-        for layers, count in counts.items():
-            architecture.trainable(network, layers)
-            assert count == sum(parameter.requires_grad for parameter in network.parameters()), layers
 
     def test_what_it_does_not_know_is_named(self, architecture: Architecture) -> None:
         network = architecture.build(options_for(architecture, with_masks=False))
@@ -229,10 +232,13 @@ def learn(
     architecture: Architecture, network: torch.nn.Module, samples: Sequence[Sample], *, steps: int = STEPS
 ) -> None:
     """Train on the samples again and again."""
-    optimizer = torch.optim.AdamW(architecture.trainable(network, "all"), lr=LEARNING_RATE)
+    groups = [
+        {"params": group.parameters, "rate_share": group.rate_share} for group in architecture.trainable(network, "all")
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=LEARNING_RATE)
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (step + 1) / 5, (steps - step) / 15)
+            group["lr"] = LEARNING_RATE * group["rate_share"] * min(1.0, (step + 1) / 5, (steps - step) / 15)
         network.train()
         batch = [samples[(step * BATCH + i) % len(samples)] for i in range(BATCH)]
         optimizer.zero_grad()

@@ -73,7 +73,7 @@ class Train(Part):
         default=None, description="The network's feature extractor; default: the architecture's."
     )
     image_size_px: int = Field(default=320, ge=64, le=4096, description="Images are resized to this longer side.")
-    batch_size: int = Field(default=4, gt=0, description="Images per step.")
+    batch_size: int = Field(default=2, gt=0, description="Images per step.")
     stages: tuple[Stage, ...] = Field(
         default=(Stage(epochs=12, layers="all", learning_rate=1e-3),),
         min_length=1,

@@ -145,7 +145,7 @@ class Training:
         torch.manual_seed(seed_of(self.options.seed, state.epoch, state.step, 1))
         rate = self.schedule.learning_rate(state.epoch, state.step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_share"]
         self.network.train()
         optimizer.zero_grad(set_to_none=True)
         with mixed_precision(self.device):
@@ -224,8 +224,12 @@ class Training:
     def _optimizer(self) -> torch.optim.Optimizer:
         """The optimiser of the stage; with its memory where the training was cut off within the stage."""
         stage = self.schedule.stage_at(self.state.epoch)
-        parameters = self.architecture.trainable(self.network, self.options.stages[stage].layers)
-        optimizer = torch.optim.AdamW(parameters, lr=1.0, weight_decay=self.options.weight_decay)
+        layers = self.options.stages[stage].layers
+        groups = [
+            {"params": group.parameters, "rate_share": group.rate_share}
+            for group in self.architecture.trainable(self.network, layers)
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=1.0, weight_decay=self.options.weight_decay)
         if self.state.optimizer is not None and self.state.optimizer_stage == stage:
             optimizer.load_state_dict(dict(self.state.optimizer))
         self.state.optimizer_stage = stage
