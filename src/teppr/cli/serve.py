@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,7 @@ def serve(
     settings = session.settings
     address = Address(host=host or settings.host, port=settings.port if port is None else port)
     _check_reach(address, allowed=allow_remote)
-    service = _service(settings, model, threads or settings.thread_count, score_threshold)
+    service = _service(settings, model, threads or os.cpu_count() or 1, score_threshold)
     log_to_stderr()
     with listen(address) as bound:
         url = url_of(bound)
