@@ -1,11 +1,13 @@
 """Regions drawn on images."""
 
+import colorsys
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from teppr.colors import color_of, rgb_of
+from teppr.colors import color_of, colors_of, rgb_of
 from teppr.drawing import Drawn, draw, drawn_detections, drawn_regions
 from teppr.geometry import mask_of_shape
 from teppr.types import Circle, Detections, LabelInfo, Polyline, Rect, Region, Shape, Spot
@@ -17,6 +19,16 @@ def test_a_label_has_the_same_colour_everywhere() -> None:
     assert color_of("car") == color_of("car") != color_of("bus")
     assert re.fullmatch("#[0-9a-f]{6}", color_of("Straße \u4ea4\u901a"))
     assert rgb_of("#0a141e") == (10, 20, 30)
+
+
+@pytest.mark.parametrize("count", [1, 4, 20, 80])
+def test_labels_that_are_shown_together_are_told_apart(count: int) -> None:
+    labels = [f"label {i}" for i in range(count)]
+    colors = colors_of(labels)
+    hues = sorted(colorsys.rgb_to_hsv(*rgb_of(color))[0] for color in colors.values())
+    gaps = [b - a for a, b in pairwise([*hues, hues[0] + 1])]
+    assert min(gaps) > 0.4 / count
+    assert colors_of(reversed(labels)) == colors
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="A folder of your own annotation files (VIA or COCO) and images.")
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Longest time to train, in minutes.")] = 8,
+    minutes: Annotated[float, typer.Option(help="Longest time to train, in minutes.")] = 15,
     as_json: Json = False,
 ) -> None:
     r"""Run the whole line once, from annotation files to a prediction.
@@ -144,7 +144,7 @@ class _Walk:
             key=KEY,
             minutes=minutes,
             heads_epochs=1,
-            all_epochs=8 if strict else 60,
+            all_epochs=5 if strict else 60,
             accept='{test/map_50: ">= 0.60"}' if strict else "{}",
         )
         with whole_file(file) as handle:
@@ -199,7 +199,7 @@ class _Walk:
     def _draw(self, picture: Path, answer: dict[str, Any]) -> int:
         """Draw the answer as the service gave it, regions as VIA has them."""
         from teppr import images
-        from teppr.drawing import draw, drawn_regions
+        from teppr.drawing import Drawn, draw
         from teppr.files import whole_file
         from teppr.formats import FORMATS, ReadOptions
         from teppr.types import ImageRecord, Region
@@ -213,10 +213,15 @@ class _Walk:
             for region in record.regions
             if isinstance(region, Region)
         ]
+        drawn = [
+            Drawn(shape=region.shape, caption=f"{region.label} {found['score']:.2f}", color=str(found["color"]))
+            for region in regions
+            for found in [region.attributes]
+        ]
         with whole_file(self.out / "prediction.png") as file:
-            file.write(images.encode_png(draw(pixels, drawn_regions(regions))))
+            file.write(images.encode_png(draw(pixels, drawn)))
         timings = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in answer["timings"].items())
-        typer.echo(f"{len(regions)} regions: {', '.join(region.label or '?' for region in regions)} ({timings})")
+        typer.echo(f"{len(regions)} regions: {', '.join(item.caption for item in drawn)}\n({timings})")
         return len(regions)
 
     @property

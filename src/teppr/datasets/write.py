@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from teppr.colors import color_of
+from teppr.colors import colors_of
 from teppr.datasets.count import split_tables
 from teppr.datasets.document import (
     DatasetDocument,
@@ -145,11 +145,12 @@ def _write(
 def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool) -> DatasetDocument:
     """The document with its version; the hashes of the tables' files, which it does not depend on, are still empty."""
     regions = [region for row in content.rows for region in row.regions]
+    colors = colors_of(content.labels)
     document = DatasetDocument(
         name=content.name,
         version="",
         problem=content.problem,
-        labels=[LabelEntry(id=i, name=label, color=color_of(label)) for i, label in enumerate(content.labels)],
+        labels=[LabelEntry(id=i, name=label, color=colors[label]) for i, label in enumerate(content.labels)],
         images=len(content.rows),
         regions=len(regions),
         splits=split_tables(tables[IMAGES], tables[ANNOTATIONS], content.labels),

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from teppr.colors import color_of
+from teppr.colors import colors_of
 from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadFile, BadInput, UnknownName
 from teppr.files import read_json, whole_file, write_json
@@ -187,7 +187,7 @@ def _write_html(report: Report, path: Path) -> None:
     text = environment.get_template("report.html").render(
         report=report,
         charts=charts_of(report),
-        color_of=color_of,
+        colors=colors_of(label for _, _, label, _, _ in rows_of(report) if label),
         label_stats=LABEL_STATS,
         stat_titles=STAT_TITLES,
         made=datetime.now(UTC),
@@ -252,7 +252,8 @@ def _examples(home: Path, run: Run, split: str) -> Examples | None:
 def _precision_chart(split: str, kind: str, curves: Mapping[str, list[float]]) -> Chart:
     defined = {label: curve for label, curve in curves.items() if curve}
     shown = sorted(defined, key=lambda label: sum(defined[label]))[:MOST_CURVES]
-    lines = [Line(name=label, color=color_of(label), points=_recalls(defined[label])) for label in sorted(shown)]
+    colors = colors_of(curves)
+    lines = [Line(name=label, color=colors[label], points=_recalls(defined[label])) for label in sorted(shown)]
     if len(defined) > 1:
         mean = [sum(values) / len(values) for values in zip(*defined.values(), strict=True)]
         lines.append(Line(name=f"mean of {len(defined)} labels", color=PALETTE[0], points=_recalls(mean), strong=True))
