@@ -16,7 +16,7 @@ from teppr.errors import BadInput, UnknownName
 from teppr.types import Detections
 
 PRETRAINED_RATE_SHARE = 0.15
-"""At the heads' rate a pretrained body forgets what it knows: a third less average precision on real photographs."""
+"""At the heads' rate a pretrained body forgets what it knows before the heads have learned to use it."""
 
 
 class OneImage(torch.nn.Module):
