@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -59,6 +60,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
         half.rename(path)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, made if need be; waits while another process has it.
+
+    The system lets go of the lock when its holder ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _sync(path: Path) -> None:

@@ -1,5 +1,8 @@
 """Files are whole or absent."""
 
+import fcntl
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -74,3 +77,32 @@ def test_a_broken_document_is_named(tmp_path: Path) -> None:
 def test_an_unreadable_file_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="No such file"):
         files.sha256_of(tmp_path / "none")
+
+
+HOLDER = """
+import sys
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+from teppr.files import alone_in
+with alone_in(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_lock_is_let_go_when_its_holder_is_killed(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with (tmp_path / ".lock").open("rb") as lock, pytest.raises(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    holder.kill()
+    holder.communicate()
+
+    with files.alone_in(tmp_path):
+        assert (tmp_path / ".lock").exists()

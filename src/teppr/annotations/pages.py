@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from teppr.annotations.pictures import Pictures
 from teppr.annotations.rules import RULES, Rule
 from teppr.annotations.statistics import Statistics
 from teppr.colors import color_of
-from teppr.files import whole_file
+from teppr.pages import write_page
 from teppr.store.contract import ImageQuery, Store
 from teppr.types import Finding
 
@@ -104,19 +103,9 @@ def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
 
 
 def _write(path: Path, template: str, **values: object) -> Path:
-    environment = Environment(
-        loader=PackageLoader("teppr.annotations"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["color"] = color_of
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    text = environment.get_template(template).render(made=made, limit=SHOWN_PER_RULE, **values)
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8", "replace"))
-    return path
+    shared: dict[str, object] = {"made": made, "limit": SHOWN_PER_RULE}
+    return write_page(path, "teppr.annotations", template, shared | values, {"color": color_of})
 
 
 def _values(values: Mapping[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from teppr.datasets.tables import (
     write_table,
 )
 from teppr.errors import BadFile, BadInput, Corrupt
-from teppr.files import HALF_WRITTEN, sha256_of, sweep, whole_file, whole_folder
+from teppr.files import HALF_WRITTEN, alone_in, sha256_of, sweep, whole_file, whole_folder
 from teppr.progress import QUIET, Progress
 from teppr.types import Rect
 
@@ -88,7 +86,7 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
         rows = [replace(row, path=f"images/{row.sha256}{Path(row.path).suffix.lower()}") for row in rows]
     tables = {IMAGES: images_table(rows), ANNOTATIONS: annotations_table(rows, content.labels)}
     folder = home / "datasets" / content.name
-    with _alone_in(folder):
+    with alone_in(folder):
         sweep(folder)
         path = _write(folder, content, tables, pack=pack, copies=zip(sources, rows, strict=True), progress=progress)
         with whole_file(folder / LATEST) as file:
@@ -99,15 +97,6 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
 def _ordered(rows: Sequence[ImageRow]) -> list[ImageRow]:
     place = {name: i for i, name in enumerate(in_order(row.split for row in rows))}
     return sorted(rows, key=lambda row: (place[row.split], row.filename, row.sha256, row.path))
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until nobody else writes versions of this dataset; a killed process lets go of the lock."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _write(

@@ -20,10 +20,9 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from teppr.errors import AlreadyThere, BadInput, Corrupt, UnknownName
-from teppr.files import read_json, sha256_of, sweep, whole_folder, write_json
+from teppr.files import alone_in, read_json, sha256_of, sweep, whole_folder, write_json
 from teppr.registry.acceptance import Verdict
 from teppr.registry.bundle import MANIFEST, Bundle, verify
-from teppr.registry.lock import alone
 from teppr.types import RELEASE_KEY, Release
 
 RECORD, ALIASES = "release.json", ".aliases.json"
@@ -125,7 +124,7 @@ class Registry:
         """
         release = parse_key(record.key)
         folder = self._folder_of(release)
-        with alone(self.folder):
+        with alone_in(self.folder):
             sweep(folder.parent)
             if folder.exists():
                 raise AlreadyThere(f"{record.key} is published already and never changes; choose another release name")
@@ -141,7 +140,7 @@ class Registry:
         release = Release.parse(self.release(key).record.key)
         if (release.org, release.problem) != (org, problem):
             raise BadInput(f"{alias} can only point to a release of {org}-{problem}, got {key}")
-        with alone(self.folder):
+        with alone_in(self.folder):
             history = self._aliases(org, problem)
             moved = {"key": key, "moved": datetime.now(UTC).isoformat(timespec="seconds")}
             history[name] = [*history.get(name, []), moved]

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from teppr.colors import colors_of
 from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadFile, BadInput, UnknownName
 from teppr.files import read_json, whole_file, write_json
 from teppr.metrics.detection import LABEL_STATS, STATS
+from teppr.pages import write_page
 from teppr.registry.acceptance import PER_LABEL
 from teppr.registry.releases import Registry, ReleaseInfo
 from teppr.types import RELEASE_KEY
@@ -176,24 +175,15 @@ def charts_of(report: Report) -> list[Chart]:
 
 
 def _write_html(report: Report, path: Path) -> None:
-    environment = Environment(
-        loader=PackageLoader("teppr.workflow"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _figure
-    text = environment.get_template("report.html").render(
-        report=report,
-        charts=charts_of(report),
-        colors=colors_of(label for _, _, label, _, _ in rows_of(report) if label),
-        label_stats=LABEL_STATS,
-        stat_titles=STAT_TITLES,
-        made=datetime.now(UTC),
-    )
-    with whole_file(path) as file:
-        file.write(text.encode("utf-8", "replace"))
+    values = {
+        "report": report,
+        "charts": charts_of(report),
+        "colors": colors_of(label for _, _, label, _, _ in rows_of(report) if label),
+        "label_stats": LABEL_STATS,
+        "stat_titles": STAT_TITLES,
+        "made": datetime.now(UTC),
+    }
+    write_page(path, "teppr.workflow", "report.html", values, {"figure": _figure})
 
 
 def _write_csv(report: Report, path: Path) -> None:
