@@ -3,9 +3,17 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+# Test processes run side by side: one with several threads would only wait for the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no fault of an example's; what may land is tried on the same examples each time.
+hypothesis.settings.register_profile("teppr", derandomize=CI)
+hypothesis.settings.load_profile("teppr")
 
 
 @pytest.fixture(scope="session")

@@ -402,7 +402,7 @@ entries = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.text(max_size=5), entries | anything, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_an_entry_holds_it_is_counted_and_never_crashes(
     delivery: Delivery, take: Take, store: Store, document: dict[str, Any]
 ) -> None:

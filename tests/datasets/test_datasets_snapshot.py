@@ -224,7 +224,7 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
         Snapshot.open(tmp_path)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     where=st.floats(0, 1, exclude_max=True),
     name=st.sampled_from(["images.parquet", "annotations.parquet", "dataset.json"]),

@@ -47,7 +47,7 @@ def split_ids(assignment: Assignment) -> tuple[int, ...]:
     return tuple(assignment.split_of_group.tolist())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(groups=groups_of_labels, split_count=st.integers(2, 3), seed=st.integers(0, 3))
 def test_every_label_is_in_every_split_if_and_only_if_an_assignment_exists(
     groups: list[Carried], split_count: int, seed: int
@@ -64,7 +64,7 @@ def test_every_label_is_in_every_split_if_and_only_if_an_assignment_exists(
         assert serves(groups, split_ids(assignment), split_count, occurring(groups))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(groups=st.lists(st.frozensets(st.integers(0, 3), min_size=1), min_size=4, max_size=6))
 def test_a_refusal_names_a_smallest_conflict(groups: list[Carried]) -> None:
     required = occurring(groups)
@@ -135,7 +135,7 @@ def test_an_unknown_label_to_be_missing_is_named() -> None:
         split(np.ones(3, np.int64), matrix_of([frozenset({0})] * 3, ("door",)), THIRDS, 0, ["doorr"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), groups=st.lists(st.frozensets(st.integers(0, 3)), min_size=30, max_size=60))
 def test_the_same_seed_gives_the_same_splits(seed: int, groups: list[Carried]) -> None:
     allowed = LABELS
@@ -152,7 +152,7 @@ def test_another_seed_gives_other_splits() -> None:
     assert len({split_ids(split(ones(groups), matrix_of(groups), THIRDS, seed)) for seed in range(5)}) == 5
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(1, 5), min_size=12, max_size=60))
 def test_split_sizes_are_within_one_group_of_what_was_asked(sizes: list[int]) -> None:
     shares = {"train": 7, "val": 2, "test": 1}

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadFile
@@ -47,7 +47,6 @@ def walk(path: Path) -> object:
     return found
 
 
-@settings(deadline=None)
 @given(value=values, indent=st.sampled_from([None, 0, 3]), ascii_only=st.booleans())
 def test_a_document_is_found_as_it_is(
     tmp_path_factory: pytest.TempPathFactory, value: object, indent: int | None, ascii_only: bool
@@ -57,7 +56,6 @@ def test_a_document_is_found_as_it_is(
     assert walk(path) == value
 
 
-@settings(deadline=None)
 @given(text=st.text('[]{}":,-1e.\\ \ttruefalsn/u0', max_size=14))
 def test_a_document_is_refused_exactly_where_a_strict_parser_refuses_it(
     tmp_path_factory: pytest.TempPathFactory, text: str

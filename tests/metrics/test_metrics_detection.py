@@ -179,7 +179,7 @@ def cases(draw: st.DrawFn) -> tuple[list[TruthImage], dict[int, Detections]]:
 
 
 @pytest.mark.parametrize("iou_type", ["box", "mask"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(case=cases())
 def test_any_case_equals_pycocotools(iou_type: IouType, case: tuple[list[TruthImage], dict[int, Detections]]) -> None:
     truth, detections = case

@@ -321,7 +321,7 @@ BODIES = st.binary(max_size=300) | st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(kind=KINDS, body=BODIES)
 def test_no_body_makes_the_service_fail(client: httpx.Client, kind: str, body: bytes) -> None:
     response = client.post(PREDICT, content=body, headers={"content-type": kind})
