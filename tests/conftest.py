@@ -12,7 +12,7 @@ CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is no fault of an example's; what may land is tried on the same examples each time.
-hypothesis.settings.register_profile("teppr", derandomize=CI)
+hypothesis.settings.register_profile("teppr", deadline=None, derandomize=CI)
 hypothesis.settings.load_profile("teppr")
 
 
