@@ -46,7 +46,7 @@ def drawn_detections(detections: Detections, labels: Sequence[LabelInfo]) -> lis
 
 
 def draw(pixels: Pixels, shapes: Iterable[Drawn]) -> Pixels:
-    """A copy of the image [height, width, 3] in RGB with the shapes filled lightly, outlined and captioned."""
+    """A copy of the image [height, width, 3] in RGB with the shapes outlined, captioned and, but for boxes, filled lightly."""
     shapes = list(shapes)
     picture = _filled(pixels, shapes)
     height, width = picture.shape[:2]
@@ -70,6 +70,8 @@ def _corners(points: Sequence[tuple[float, float]]) -> np.ndarray[tuple[int, ...
 def _filled(pixels: Pixels, shapes: Sequence[Drawn]) -> Pixels:
     tinted = pixels.copy()
     for item in shapes:
+        if isinstance(item.shape, Rect):
+            continue  # most of a box is not the object
         for ring in rings_of(item.shape):
             cv2.fillPoly(tinted, [_corners(ring)], rgb_of(item.color))
     blended = cv2.addWeighted(tinted, FILL_OPACITY, pixels, 1 - FILL_OPACITY, 0)
