@@ -46,7 +46,7 @@ def drawn_detections(detections: Detections, labels: Sequence[LabelInfo]) -> lis
 
 
 def draw(pixels: Pixels, shapes: Iterable[Drawn]) -> Pixels:
-    """A copy of the image [height, width, 3] in RGB with shapes outlined, captioned and, but for boxes, lightly filled."""
+    """A copy of the image [height, width, 3] in RGB, shapes outlined and captioned; all but boxes lightly filled."""
     shapes = list(shapes)
     picture = _filled(pixels, shapes)
     height, width = picture.shape[:2]
