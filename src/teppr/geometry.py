@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from teppr.types import Circle, Ellipse, Floats, Mask, Point, Polygon, Polyline, Rect, Ring, Shape, Spot
+from teppr.types import Circle, Ellipse, Floats, Mask, Point, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
 Array = npt.NDArray[np.float64]
 Bitmap = npt.NDArray[np.uint8]
@@ -76,6 +76,8 @@ def points_of(shape: Shape) -> Ring:
             return points
         case Spot(cx=cx, cy=cy):
             return ((cx, cy),)
+        case WholeImage():
+            return ()
         case _:
             x, y, width, height = box_xywh(shape)
             return ((x, y), (x + width, y), (x + width, y + height), (x, y + height))
@@ -105,7 +107,7 @@ def box_xywh(shape: Shape) -> tuple[float, float, float, float]:
 
 
 def area(shape: Shape) -> float:
-    """Area of a shape in square pixels; lines and points have none. Rings of a polygon are added up."""
+    """Area of a shape in square pixels; lines, points and whole images have none. Rings of a polygon are added up."""
     match shape:
         case Rect(width=width, height=height):
             return width * height
@@ -163,7 +165,7 @@ def clip_shape(shape: Shape, size_wh: tuple[int, int]) -> Shape:
             return Polyline(inside(points))
         case Spot(cx=cx, cy=cy):
             return Spot(*inside(((cx, cy),))[0])
-        case Mask():
+        case Mask() | WholeImage():
             return shape
         case _:
             return Polygon(tuple(map(inside, rings_of(shape))))

@@ -156,7 +156,14 @@ class Mask:
             raise BadInput(f"a mask needs a width and a height of at least 1 pixel, got {self.size_wh}")
 
 
-Shape: TypeAlias = Rect | Circle | Ellipse | Polygon | Polyline | Spot | Mask
+@dataclass(frozen=True, slots=True)
+class WholeImage:
+    """All of the image: what the label of a classified image is about. It has no corners and counts no area."""
+
+    kind: ClassVar[str] = "image"
+
+
+Shape: TypeAlias = Rect | Circle | Ellipse | Polygon | Polyline | Spot | Mask | WholeImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +222,7 @@ class ImageRecord:
     attributes: the file's attributes of the image (VIA file_attributes, COCO's further image keys)
     source_id: the id that the file gives the image (COCO), if any
     where: path of the entry in its document
+    path: the image file, where it is known; formats that hold pictures read it when they are written
     """
 
     filename: str
@@ -224,6 +232,7 @@ class ImageRecord:
     size_wh: tuple[int, int] | None = None
     attributes: Mapping[str, Any] = field(default_factory=_nothing)
     source_id: int | None = None
+    path: str | None = None
 
     def __post_init__(self) -> None:
         if not self.filename:

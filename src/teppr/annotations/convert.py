@@ -50,15 +50,16 @@ def convert(
     """
     writer = FORMATS.load(format_name)
     reader = format_of(source)
-    if target.is_dir():
+    if writer.layout == "file" and target.is_dir():
         raise BadInput(f"the target must be a file, got the folder {target}")
-    reading = reader.read(source, options or ReadOptions())
+    folders = (images,) if images else tuple(reader.image_folders(source))
+    reading = reader.read(source, replace(options or ReadOptions(), images=folders))
     if reading.entries is not None:
         progress.expect(reading.entries)
     unread: list[Unread] = []
     lost = WriteReport()
     records = _readable(reading.records, lost, unread, progress)
-    report = writer.write(records if images is None else _sized(records, images, lost), target)
+    report = writer.write(records if images is None else _opened(records, images, lost), target)
     for what, times in lost.not_said.items():
         report.not_said[what] = report.not_said.get(what, 0) + times
     return Conversion(
@@ -86,14 +87,15 @@ def _readable(
             progress.advance()
 
 
-def _sized(records: Iterator[ImageRecord], folder: Path, lost: WriteReport) -> Iterator[ImageRecord]:
-    """The records with width and height; an image that is not there, or is none, is counted and stays without."""
+def _opened(records: Iterator[ImageRecord], folder: Path, lost: WriteReport) -> Iterator[ImageRecord]:
+    """The records with path, width and height; an image that is not there, or is none, is counted and stays without."""
     folders = ImageFolders([folder])
     for record in records:
-        size_wh = record.size_wh or _size_of(folders.find(record.filename))
+        place = folders.find(record.filename)
+        size_wh = record.size_wh or _size_of(place)
         if size_wh is None:
             lost.leave_out("width and height of an image that could not be opened")
-        yield replace(record, size_wh=size_wh)
+        yield replace(record, size_wh=size_wh, path=None if isinstance(place, Elsewhere) else str(place))
 
 
 def _size_of(place: Path | Elsewhere) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import orjson
 from teppr.annotations.images import ImageFolders
 from teppr.annotations.names import provenance_of
 from teppr.errors import BadFile
-from teppr.files import HALF_WRITTEN, sha256_of
+from teppr.files import HALF_WRITTEN, sha256_of_parts
 from teppr.formats.contract import FORMATS, Format, format_of
 from teppr.problems.contract import Problem
 from teppr.types import AnnotationFile, Provenance
@@ -20,17 +20,18 @@ MOST_BYTES_TO_EXPLAIN = 50_000_000
 """A file beyond this that no format knows is not parsed merely to say where it breaks."""
 
 
-def annotation_files(paths: Iterable[Path]) -> list[Path]:
-    """The files themselves: of a folder all *.json in it, of a job folder those in its `annotations`.
+def annotation_files(paths: Iterable[Path], format_name: str | None = None) -> list[Path]:
+    """The documents themselves: a folder that is one (VOC, YOLO ...), or what is in it, or in its `annotations`.
 
-    Raises BadFile for what is not there, and for a folder that holds none.
+    In a folder every *.json counts, and whatever else a format knows. Raises BadFile for what is not there, and for a
+    folder that holds none.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = _json_files(path) or _json_files(path / "annotations")
+            inside = [path] if _is_document(path, format_name) else _inside(path) or _inside(path / "annotations")
             if not inside:
-                raise BadFile(f"{path} holds no annotation files (*.json)")
+                raise BadFile(f"{path} holds no annotation files that a format knows")
             found.extend(inside)
         elif path.exists():
             found.append(path)
@@ -39,12 +40,38 @@ def annotation_files(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(path.absolute() for path in found))
 
 
-def _json_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.json") if path.is_file() and not path.name.startswith(HALF_WRITTEN))
+def _is_document(folder: Path, format_name: str | None = None) -> bool:
+    if format_name is not None:
+        return FORMATS.load(format_name).layout == "folder"
+    return any(plugin.layout == "folder" and plugin.sniff(folder) for plugin in FORMATS.all())
 
 
-def identified(path: Path, problem: Problem, given: Provenance) -> tuple[Provenance, AnnotationFile]:
-    """What the file's name says completed by what is `given`, and the file's identity."""
+def _inside(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    if _is_document(folder):
+        return [folder]
+    names = [path for path in sorted(folder.iterdir()) if not path.name.startswith(HALF_WRITTEN)]
+    return [path for path in names if _is_delivered(path)]
+
+
+def _is_delivered(path: Path) -> bool:
+    if path.is_dir():
+        return _is_document(path)
+    suffix = path.suffix.lower()
+    plugins = [plugin for plugin in FORMATS.all() if plugin.layout == "file" and suffix in plugin.suffixes]
+    return path.is_file() and (suffix == ".json" or any(plugin.sniff(path) for plugin in plugins))
+
+
+def parts_of(path: Path, format_name: str) -> Sequence[Path]:
+    """The files that an annotation document consists of; itself where its format is not known."""
+    return FORMATS.load(format_name).parts(path) if format_name in FORMATS.names() else (path,)
+
+
+def identified(
+    path: Path, problem: Problem, given: Provenance, parts: Sequence[Path]
+) -> tuple[Provenance, AnnotationFile]:
+    """What the document's name says completed by what is `given`, and the document's identity."""
     named = provenance_of(path.name)
     said = {
         name: getattr(given, name)
@@ -53,9 +80,9 @@ def identified(path: Path, problem: Problem, given: Provenance) -> tuple[Provena
     }
     provenance = replace(named, **said)
     file = AnnotationFile(
-        sha256=sha256_of(path),
+        sha256=sha256_of_parts(parts, path),
         path=str(path),
-        size_bytes=path.stat().st_size,
+        size_bytes=sum(part.stat().st_size for part in parts),
         format="unknown",
         problem=problem.id,
         annotator=provenance.annotator,
@@ -68,26 +95,32 @@ def identified(path: Path, problem: Problem, given: Provenance) -> tuple[Provena
     return provenance, file
 
 
-def image_folders(path: Path, provenance: Provenance, images: Path | None) -> ImageFolders:
+def image_folders(
+    path: Path, provenance: Provenance, images: Path | None, usual: Sequence[Path] | None = None
+) -> ImageFolders:
     """Where to look for the images of an annotation file.
 
-    images: a folder given by the user; otherwise the file's own folder, and in a job `images/<batch>` and `images`,
-        or all batches where the file's is not known
+    images: a folder given by the user; otherwise where the format usually has them (`usual`; the file's own folder),
+        and in a job `images/<batch>` and `images`, or all batches where the file's is not known
     """
+    usual = usual or [path.parent]
     batches = [provenance.batch] if provenance.batch and Path(provenance.batch).name == provenance.batch else []
     if images is not None:
         return ImageFolders([images.absolute(), *(images.absolute() / batch for batch in batches)])
     if path.parent.name != "annotations":
-        return ImageFolders([path.parent])
+        return ImageFolders(usual)
     of_job = path.parent.parent / "images"
     unknown = sorted(folder for folder in of_job.glob("*") if folder.is_dir()) if not batches else []
-    return ImageFolders([*(of_job / batch for batch in batches), of_job, path.parent], equals=unknown)
+    return ImageFolders([*(of_job / batch for batch in batches), of_job, *usual], equals=unknown)
 
 
 def format_asked(path: Path, name: str | None) -> Format:
     """The format asked for, or the one that knows the file; raises BadFile saying why none does."""
     if name is not None:
-        return FORMATS.load(name)
+        asked = FORMATS.load(name)
+        if path.is_dir() and asked.layout != "folder":
+            raise BadFile(f"a document of {asked.title} is a file, got the folder {path}")
+        return asked
     try:
         return format_of(path)
     except BadFile as error:
@@ -95,7 +128,7 @@ def format_asked(path: Path, name: str | None) -> Format:
 
 
 def _why(path: Path) -> str:
-    if path.stat().st_size > MOST_BYTES_TO_EXPLAIN:
+    if path.suffix.lower() != ".json" or path.stat().st_size > MOST_BYTES_TO_EXPLAIN:
         return ""
     try:
         orjson.loads(path.read_bytes())

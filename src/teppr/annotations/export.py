@@ -26,6 +26,7 @@ def record_of(image: StoredImage) -> ImageRecord:
         size_bytes=image.size_bytes,
         size_wh=image.size_wh,
         attributes=image.attributes or NOTHING,
+        path=image.path,
     )
 
 

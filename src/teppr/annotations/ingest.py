@@ -19,12 +19,12 @@ from teppr.annotations.images import Elsewhere, ImageChecker
 from teppr.annotations.report import IngestReport
 from teppr.annotations.rules import Broken
 from teppr.errors import AlreadyThere, BadFile, BadInput
-from teppr.formats.contract import Reading, ReadOptions
+from teppr.formats.contract import Format, Reading, ReadOptions
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.problems.contract import Problem
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import FileSummary, FileWriter, Store, StoredImage
-from teppr.types import AnnotationFile, Finding, ImageRecord, Provenance, Severity, Tally, Unread
+from teppr.types import AnnotationFile, Finding, ImageRecord, Provenance, Severity, Tally, Unread, WholeImage
 
 ENTRIES_AT_ONCE = 256
 """Entries that are handed to the store together; bounds what is held in memory."""
@@ -80,7 +80,7 @@ def ingest(
     unchanged = 0
     whole = _Whole(progress)
     with ImageChecker(options.workers, options.max_image_pixels) as checker:
-        for path in annotation_files(paths):
+        for path in annotation_files(paths, options.format):
             work = _FileIngest(path, store, problem, options, checker, whole)
             known = None if options.again else work.on_record()
             summaries.append(known or work.run())
@@ -128,8 +128,19 @@ class _FileIngest:
         self._options = options
         self._checker = checker
         self._progress = progress
-        self._provenance, self._file = identified(path, problem, options.given)
+        self._format = self._format_or_why()
+        parts = self._format.parts(path) if isinstance(self._format, Format) else (path,)
+        self._provenance, self._file = identified(path, problem, options.given, parts)
+        usual = self._format.image_folders(path) if isinstance(self._format, Format) else None
+        self._folders = image_folders(path, self._provenance, options.images, usual)
         self.notes: Sequence[str] = ()
+
+    def _format_or_why(self) -> Format | BadFile:
+        """The document's format, or why it has none: to be on record as its one finding."""
+        try:
+            return format_asked(self._path, self._options.format)
+        except BadFile as error:
+            return error
 
     def on_record(self) -> FileSummary | None:
         return self._store.find_file(self._file.sha256, self._problem.id)
@@ -149,14 +160,17 @@ class _FileIngest:
             return self._reject(error)
 
     def _read(self) -> tuple[AnnotationFile, Reading]:
-        options = self._options
-        format_ = format_asked(self._path, options.format)
+        options, format_ = self._options, self._format
+        if not isinstance(format_, Format):
+            raise format_
         reading = format_.read(
             self._path,
             ReadOptions(
                 label_attribute=options.label_attribute,
                 category_attributes=self._problem.category_attributes,
                 label=options.label,
+                images=self._folders.folders,
+                image_labels=WholeImage.kind in self._problem.shapes,
             ),
         )
         return replace(self._file, format=format_.name), reading
@@ -200,7 +214,7 @@ class _FileIngest:
 
     def _places(self, records: Iterable[ImageRecord | Unread]) -> Iterator[tuple[Item, Path | None]]:
         """Every part of the file with the place of its image, and that place again where it is to be opened."""
-        folders = image_folders(self._path, self._provenance, self._options.images)
+        folders = self._folders
         for part in records:
             if isinstance(part, Unread):
                 yield (part, NOWHERE), None

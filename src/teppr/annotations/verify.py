@@ -9,10 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from teppr.annotations.delivery import parts_of
 from teppr.errors import BadFile
-from teppr.files import sha256_of
+from teppr.files import sha256_of, sha256_of_parts
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import ImageQuery, Store, StoredImage
+from teppr.types import AnnotationFile
 
 AT_ONCE = 256
 """Images that are hashed together; bounds what is held in memory."""
@@ -56,7 +58,7 @@ def verify(store: Store, problem: str | None = None, *, workers: int = 1, progre
     for summary in store.files(problem, with_superseded=False):
         path = summary.file.path
         names[summary.file.sha256] = path
-        found = _problem(path, summary.file.sha256)
+        found = _document_problem(Path(path), summary.file)
         if found:
             differences.append(Difference(what="annotation file", problem=found, path=path, file=path))
     images = 0
@@ -70,6 +72,14 @@ def verify(store: Store, problem: str | None = None, *, workers: int = 1, progre
                     differences.append(found_here)
             progress.advance(len(batch))
     return Verification(files=len(names), images=images, differences=tuple(differences))
+
+
+def _document_problem(path: Path, file: AnnotationFile) -> Literal["missing", "changed"] | None:
+    try:
+        found = sha256_of_parts(parts_of(path, file.format), path)
+    except BadFile:
+        return "missing"
+    return None if found == file.sha256 else "changed"
 
 
 def _image_problem(image: StoredImage) -> Literal["missing", "changed"] | None:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from teppr.errors import Corrupt
 from teppr.files import whole_file
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Shape, Spot
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
 Numbers: TypeAlias = list[list[float]]
 
@@ -193,6 +193,8 @@ def shape_to_numbers(shape: Shape) -> Numbers:
             return [[cx, cy]]
         case Mask(size_wh=size_wh):
             return [[float(side) for side in size_wh]]
+        case WholeImage():
+            return [[]]
 
 
 _SHAPES: Mapping[str, Callable[[Numbers, str], Shape]] = {
@@ -202,6 +204,7 @@ _SHAPES: Mapping[str, Callable[[Numbers, str], Shape]] = {
     "polygon": lambda numbers, _: Polygon(tuple(map(_ring, numbers))),
     "polyline": lambda numbers, _: Polyline(_ring(numbers[0])),
     "point": lambda numbers, _: Spot(*numbers[0]),
+    "image": lambda numbers, _: WholeImage(),  # noqa: ARG005
     "mask": lambda numbers, counts: Mask(counts, (int(numbers[0][0]), int(numbers[0][1]))),
 }
 

@@ -36,6 +36,7 @@ from teppr.types import (
     Shape,
     Spot,
     Unread,
+    WholeImage,
 )
 
 _NO_ID = -(2**63)
@@ -169,7 +170,7 @@ def _segmentation(shape: Shape) -> object:
 def _shape_beside(shape: Shape, bbox: list[float]) -> dict[str, Any] | None:
     """What COCO's own words do not say of a shape, None where they say all."""
     match shape:
-        case Circle() | Ellipse() | Polyline() | Spot():
+        case Circle() | Ellipse() | Polyline() | Spot() | WholeImage():
             return words_of_shape(shape)
         case Rect() if [*words_of_shape(shape).values()] != [shape.kind, *bbox]:
             return words_of_shape(shape)

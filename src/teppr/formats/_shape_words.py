@@ -8,7 +8,7 @@ from typing import Any
 
 from teppr.errors import BadInput
 from teppr.formats._numbers import all_numbers, plain
-from teppr.types import Circle, Ellipse, Point, Polygon, Polyline, Rect, Ring, Shape, Spot
+from teppr.types import Circle, Ellipse, Point, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
 
 class BadShape(BadInput):
@@ -41,7 +41,7 @@ def shape_of_words(words: Mapping[str, Any]) -> Shape:
     return make(words)
 
 
-def words_of_shape(shape: Rect | Circle | Ellipse | Polyline | Spot) -> dict[str, Any]:
+def words_of_shape(shape: Rect | Circle | Ellipse | Polyline | Spot | WholeImage) -> dict[str, Any]:
     """The attributes that describe a shape, whole numbers without a point."""
     match shape:
         case Rect(x=x, y=y, width=width, height=height):
@@ -54,6 +54,8 @@ def words_of_shape(shape: Rect | Circle | Ellipse | Polyline | Spot) -> dict[str
             return words_of_points(shape.kind, points)
         case Spot(cx=cx, cy=cy):
             sizes = {"cx": cx, "cy": cy}
+        case WholeImage():
+            sizes = {}
     return {"name": shape.kind} | {key: plain(value) for key, value in sizes.items()}
 
 
@@ -123,4 +125,5 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], Shape]] = {
     "polygon": lambda words: opened([_points(words)]),
     "polyline": lambda words: Polyline(_points(words)),
     "point": lambda words: Spot(*(_number(words, key) for key in ("cx", "cy"))),
+    "image": lambda _: WholeImage(),
 }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from teppr.errors import BadFile
 from teppr.formats._json_file import JsonFile
@@ -22,11 +22,17 @@ class ReadOptions:
         `category_attributes` or the majority of the regions say
     category_attributes: what the problem's specification calls its category attributes, best first
     label: the one label of all regions of a file whose attributes are empty
+    images: folders of the images, best first, for formats that do not say an image's name or size (YOLO); empty =
+        where the format usually has them beside the document (`Format.image_folders`)
+    image_labels: whole images are to be labelled (classification): where a format has no word for that, an attribute
+        of the image is taken for its label
     """
 
     label_attribute: str | None = None
     category_attributes: tuple[str, ...] = ()
     label: str | None = None
+    images: tuple[Path, ...] = ()
+    image_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +69,23 @@ class WriteReport:
 class Format(ABC):
     """An annotation format.
 
-    A file that is written from what was read, and read again, gives the same records, but for what the report of
-    the writing names. Reading and writing hold a bounded number of records at a time.
+    A document is one file, or a folder of files that belong together (`layout`). One that is written from what was
+    read, and read again, gives the same records, but for what the report of the writing names. Reading and writing
+    hold a bounded number of records at a time.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]]
-    """Endings of its files, with the dot."""
+    """Endings of its files, with the dot; the first is what a written file is best called."""
+    layout: ClassVar[Literal["file", "folder"]] = "file"
+    """What is written, and what `read` is given; a folder format may take a single file of its kind as well."""
+    precision_px: ClassVar[float] = 0.0
+    """How far a coordinate may come back from where it was: formats that write shares of the image's size round."""
 
     @abstractmethod
     def sniff(self, path: Path) -> bool:
-        """Whether the file is of this format, from its beginning and structure; never raises for its content."""
+        """Whether the document is of this format, from its beginning and structure; never raises for its content."""
 
     @abstractmethod
     def read(self, path: Path, options: ReadOptions) -> Reading:
@@ -82,23 +93,37 @@ class Format(ABC):
 
     @abstractmethod
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
-        """Write all records; the file is whole or absent. `Unread` regions in a record are counted as not said."""
+        """Write all records; the document is whole or absent. `Unread` regions in a record are counted as not said.
+
+        A folder must not exist yet: raises AlreadyThere. A record that the format cannot hold at all (its image's
+        size is not known, and coordinates are shares of it) is left out and counted as such.
+        """
+
+    def parts(self, path: Path) -> Sequence[Path]:
+        """The files that the document consists of, sorted; its identity is their names and bytes."""
+        return (path,)
+
+    def image_folders(self, path: Path) -> Sequence[Path]:
+        """Where a document's images usually lie, best first."""
+        return (path.parent,)
 
 
 FORMATS: Plugins[Format] = Plugins("teppr.formats", Format, "format")  # type: ignore[type-abstract]
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file by its content, not its name; raises BadFile where no format knows it.
+    """The format of a document by its content, not its name; raises BadFile where no format knows it.
 
     The message says so where there is no such file, or it is empty, or where it breaks as JSON.
     """
     formats = FORMATS.all()
     for plugin in formats:
-        if plugin.sniff(path):
+        if (plugin.layout == "folder" or not path.is_dir()) and plugin.sniff(path):
             return plugin
+    known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in formats)
+    if path.is_dir():
+        raise BadFile(f"the folder {path} is of no known format; known: {known}")
     document = JsonFile(path)
     if path.suffix.lower() == ".json":
         document.check()
-    known = "; ".join(f"{plugin.name}: {plugin.title}" for plugin in formats)
     raise BadFile(f"{path} is of no known format; known: {known}")

@@ -10,9 +10,11 @@ from typing import Any
 import orjson
 
 from teppr.errors import Corrupt
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Shape, Spot
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
-SHAPES: Mapping[str, type[Shape]] = {kind.kind: kind for kind in (Rect, Circle, Ellipse, Polygon, Polyline, Spot, Mask)}
+SHAPES: Mapping[str, type[Shape]] = {
+    kind.kind: kind for kind in (Rect, Circle, Ellipse, Polygon, Polyline, Spot, Mask, WholeImage)
+}
 
 _FIELDS = {kind: [field.name for field in fields(shape)] for kind, shape in SHAPES.items()}
 

@@ -31,6 +31,7 @@ from teppr.types import (
     Shape,
     Spot,
     Tally,
+    WholeImage,
 )
 
 INGESTED = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
@@ -43,6 +44,7 @@ SHAPES: tuple[Shape, ...] = (
     Polygon((((0, 0), (10, 0), (10, 10)),), closed_in_file=True),
     Polyline(((0, 0), (5, 5), (9, 1))),
     Spot(3, 4),
+    WholeImage(),
     Mask("04L4", (4, 4)),
     Mask("04L4", (4, 4), compressed_in_file=False),
 )
