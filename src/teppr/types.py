@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -41,10 +42,13 @@ def _finite(shape: str, **values_px: object) -> None:
             raise BadInput(f"a {shape} needs finite numbers, got {name}={value!r}")
 
 
+_NUMBERS = {int, float}
+
+
 def _finite_points(shape: str, points: Ring) -> None:
     # Files hold millions of points: all are looked at together, and one by one only to say which is wrong.
-    values = [value for point in points for value in point]
-    if 2 * len(points) == len(values) and set(map(type, values)) <= {int, float} and all(map(math.isfinite, values)):
+    values = list(chain.from_iterable(points))
+    if 2 * len(points) == len(values) and set(map(type, values)) <= _NUMBERS and math.isfinite(sum(values)):
         return
     for x, y in points:
         _finite(shape, x=x, y=y)

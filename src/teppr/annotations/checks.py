@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from teppr.annotations.crossing import crosses_itself
 from teppr.annotations.rules import NOTE, WARNING, Broken
-from teppr.geometry import area, box_xywh, clip_shape, points_of, ring_area
+from teppr.geometry import area, box_xywh, clip_shape
+from teppr.measures import Measure, measure
 from teppr.problems.contract import Problem
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Ring, Shape
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +19,11 @@ class Surroundings:
     """What a check knows beside the region.
 
     size_wh: the image's size in pixels; None where it is not known, and nothing can be outside
-    earlier: {what is the same in a repetition: index} of the regions before this one
     """
 
     problem: Problem
     size_wh: tuple[int, int] | None
     clip_tolerance_px: float
-    earlier: Mapping[object, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +32,26 @@ class Subject:
 
     beyond_px: how far it reaches beyond its image; 0 inside, on the edge, and where the image's size is not known
     shape: the region's, clipped to the image where it reaches beyond by no more than is tolerated
-    flat_rings: positions of the rings of a polygon `shape` that enclose nothing
+    measure: of `shape`; `may_cross` is the unclipped one's
+    first: index of the first region of the entry with the same shape and label; its own where it is the first
     """
 
     region: Region
     around: Surroundings
     beyond_px: float
     shape: Shape
-    flat_rings: tuple[int, ...]
+    measure: Measure
+    first: int
 
 
-def subject_of(region: Region, around: Surroundings) -> Subject:
-    """Measure a region."""
-    shape = region.shape
-    beyond_px = 0.0 if around.size_wh is None else reach_beyond_px(shape, around.size_wh)
-    if around.size_wh is not None and 0 < beyond_px <= around.clip_tolerance_px:
-        shape = clip_shape(shape, around.size_wh)
-    return Subject(region=region, around=around, beyond_px=beyond_px, shape=shape, flat_rings=_flat_rings(shape))
+def subject_of(region: Region, measured: Measure, around: Surroundings, first: int) -> Subject:
+    """A region with what was measured of it, clipped where it reaches beyond its image a little."""
+    shape, size_wh = region.shape, around.size_wh
+    beyond_px = 0.0 if size_wh is None else _reach_beyond_px(measured, size_wh)
+    if size_wh is not None and 0 < beyond_px <= around.clip_tolerance_px:
+        shape = clip_shape(shape, size_wh)
+        measured = measure([shape], crossings=False)[0]._replace(may_cross=measured.may_cross)
+    return Subject(region=region, around=around, beyond_px=beyond_px, shape=shape, measure=measured, first=first)
 
 
 Check: TypeAlias = Callable[[Subject], Broken | None]
@@ -103,8 +105,8 @@ def lies_inside(subject: Subject) -> Broken | None:
 
 def is_not_degenerate(subject: Subject) -> Broken | None:
     """DR13, of what is left of the shape inside the image where a part of it was clipped."""
-    shape, flat = subject.shape, subject.flat_rings
-    reason = degeneracy(shape, flat)
+    shape, flat = subject.shape, subject.measure.flat_rings
+    reason = degeneracy(shape, subject.measure)
     if reason:
         return Broken(rule="DR13", message=reason, values={"box_xywh_px": box_xywh(shape), "area_px": area(shape)})
     if isinstance(shape, Polygon) and flat:
@@ -116,7 +118,7 @@ def is_not_degenerate(subject: Subject) -> Broken | None:
 def does_not_cross_itself(subject: Subject) -> Broken | None:
     """DR14."""
     shape = subject.region.shape
-    if not isinstance(shape, Polygon):
+    if not isinstance(shape, Polygon) or not subject.measure.may_cross:
         return None
     for i, ring in enumerate(shape.rings):
         pair = crosses_itself(ring)
@@ -132,9 +134,8 @@ def does_not_cross_itself(subject: Subject) -> Broken | None:
 
 def is_no_repetition(subject: Subject) -> Broken | None:
     """DR15."""
-    region = subject.region
-    first = subject.around.earlier.get(sameness(region))
-    if first is None:
+    region, first = subject.region, subject.first
+    if first == region.index:
         return None
     message = f"region {region.index} has the same shape and label as region {first}"
     return Broken(rule="DR15", message=message, values={"first": first, "label": region.label})
@@ -182,11 +183,11 @@ def check(subject: Subject) -> Iterator[Broken]:
 def as_kept(subject: Subject) -> Region:
     """An accepted region as it goes on record: clipped, its flat rings left out, the label's alias applied."""
     region, around = subject.region, subject.around
-    shape, flat = subject.shape, subject.flat_rings
+    shape, flat = subject.shape, subject.measure.flat_rings
     if subject.beyond_px > around.clip_tolerance_px and around.size_wh is not None:
         # Only where the problem makes no error of it.
         shape = clip_shape(shape, around.size_wh)
-        flat = _flat_rings(shape)
+        flat = measure([shape], crossings=False)[0].flat_rings
     if isinstance(shape, Polygon) and 0 < len(flat) < len(shape.rings):
         shape = replace(shape, rings=tuple(ring for i, ring in enumerate(shape.rings) if i not in flat))
     label = None if region.label is None else around.problem.label_of(region.label)
@@ -204,17 +205,13 @@ def sameness(region: Region) -> object:
     return shape, region.label
 
 
-def reach_beyond_px(shape: Shape, size_wh: tuple[int, int]) -> float:
+def _reach_beyond_px(measured: Measure, size_wh: tuple[int, int]) -> float:
     """How far a shape's outermost point lies beyond the image; 0 for one inside or on the edge."""
     width, height = size_wh
-    points = points_of(shape)
-    if not points:
-        return 0.0
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    return max(-min(xs), -min(ys), max(xs) - width, max(ys) - height, 0.0)
+    return max(-measured.x0, -measured.y0, measured.x1 - width, measured.y1 - height, 0.0)
 
 
-def degeneracy(shape: Shape, flat_rings: Sequence[int]) -> str | None:
+def degeneracy(shape: Shape, measured: Measure) -> str | None:
     """What makes a shape enclose nothing, or None."""
     match shape:
         case Rect(width=width, height=height) if width <= 0 or height <= 0:
@@ -223,22 +220,12 @@ def degeneracy(shape: Shape, flat_rings: Sequence[int]) -> str | None:
             return f"the circle has a radius of {r:g} pixels"
         case Ellipse(rx=rx, ry=ry) if rx <= 0 or ry <= 0:
             return f"the ellipse has half axes of {rx:g} and {ry:g} pixels"
-        case Polygon(rings=rings) if len(flat_rings) == len(rings):
+        case Polygon(rings=rings) if len(measured.flat_rings) == len(rings):
             corners = len({point for ring in rings for point in ring})
             return f"the polygon of {corners} distinct corners encloses no area"
         case Polyline(points=points) if len(set(points)) < 2:
             return f"the line has {len(set(points))} distinct points, it needs 2"
-        case Mask() if area(shape) == 0:
+        case Mask() if measured.area_px2 == 0:
             return "the mask is empty"
         case _:
             return None
-
-
-def _flat_rings(shape: Shape) -> tuple[int, ...]:
-    if not isinstance(shape, Polygon):
-        return ()
-    return tuple(i for i, ring in enumerate(shape.rings) if _is_flat(ring))
-
-
-def _is_flat(ring: Ring) -> bool:
-    return ring_area(ring) == 0 or len(set(ring)) < 3

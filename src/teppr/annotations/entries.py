@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from teppr.annotations.checks import Surroundings, as_kept, check, sameness, subject_of
 from teppr.annotations.images import Checked, Elsewhere, NotUsable, Verdict
 from teppr.annotations.rules import NOTE, RULES, Broken, Scope, severity_of
+from teppr.measures import Measure
 from teppr.problems.contract import Problem
 from teppr.store.contract import Store, StoredImage
 from teppr.types import AnnotationFile, Finding, ImageRecord, Region, Severity, Tally, Unread
@@ -68,15 +69,15 @@ class Judge:
             judged.shapes[part.shape_kind or "unknown"] += 1
         return judged
 
-    def entry(self, record: ImageRecord, place: Place, verdict: Verdict | None) -> Judged:
-        """An entry with where its image is, and the verdict on it."""
+    def entry(self, record: ImageRecord, place: Place, verdict: Verdict | None, measures: Iterator[Measure]) -> Judged:
+        """An entry with where its image is, the verdict on it, and the measures of its readable regions in order."""
         judged = Judged()
         for broken in self._of_entry(record, place, verdict):
             found = finding_of(broken, "entry", self._file, self._problem, image=record.filename, where=record.where)
             judged.findings.append(found)
         usable = all(finding.severity is not Severity.ERROR for finding in judged.findings)
         size_wh = self._size_wh(record, verdict)
-        kept = self._regions(record, size_wh, judged)
+        kept = self._regions(record, size_wh, judged, measures)
         if isinstance(verdict, Checked):
             judged.findings = [replace(finding, image_path=str(place)) for finding in judged.findings]
         if not usable or size_wh is None or isinstance(place, Elsewhere):
@@ -117,22 +118,22 @@ class Judge:
             return verdict.size_wh
         return None if self._open_images else record.size_wh
 
-    def _regions(self, record: ImageRecord, size_wh: tuple[int, int] | None, judged: Judged) -> list[Region]:
+    def _regions(
+        self, record: ImageRecord, size_wh: tuple[int, int] | None, judged: Judged, measures: Iterator[Measure]
+    ) -> list[Region]:
         """The regions that are accepted; what is found goes into `judged`."""
         kept: list[Region] = []
         earlier: dict[object, int] = {}
-        around = Surroundings(
-            problem=self._problem, size_wh=size_wh, clip_tolerance_px=self._clip_tolerance_px, earlier=earlier
-        )
+        around = Surroundings(problem=self._problem, size_wh=size_wh, clip_tolerance_px=self._clip_tolerance_px)
         for region in record.regions:
             if isinstance(region, Unread):
                 judged.shapes[region.shape_kind or "unknown"] += 1
                 judged.findings.append(self._of_unread(region, "region", record.filename))
                 continue
             judged.shapes[region.shape.kind] += 1
-            subject = subject_of(region, around)
+            first = earlier.setdefault(sameness(region), region.index)
+            subject = subject_of(region, next(measures), around, first)
             found = [self._of_region(broken, record, region) for broken in check(subject)]
-            earlier.setdefault(sameness(region), region.index)
             judged.findings.extend(found)
             if all(finding.severity is not Severity.ERROR for finding in found):
                 kept.append(as_kept(subject))

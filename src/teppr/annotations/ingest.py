@@ -10,24 +10,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 from teppr.annotations.delivery import annotation_files, format_asked, identified, image_folders
 from teppr.annotations.entries import Judge, Judged, Place, finding_of
-from teppr.annotations.images import Elsewhere, ImageChecker
+from teppr.annotations.images import Elsewhere, ImageChecker, Verdict
 from teppr.annotations.report import IngestReport
 from teppr.annotations.rules import Broken
 from teppr.errors import AlreadyThere, BadFile, BadInput
 from teppr.formats.contract import Format, Reading, ReadOptions
 from teppr.images import DEFAULT_MAX_PIXELS
+from teppr.measures import Measure, measure
 from teppr.problems.contract import Problem
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import FileSummary, FileWriter, Store, StoredImage
-from teppr.types import AnnotationFile, Finding, ImageRecord, Provenance, Severity, Tally, Unread, WholeImage
+from teppr.types import AnnotationFile, Finding, ImageRecord, Provenance, Region, Severity, Tally, Unread, WholeImage
 
 ENTRIES_AT_ONCE = 256
 """Entries that are handed to the store together; bounds what is held in memory."""
+
+MEASURED_AT_ONCE = 64
+"""Entries whose regions are measured together: arrays pay from some hundred shapes on."""
 
 NOWHERE = Elsewhere(reason="unread", message="what cannot be read names no image")
 
@@ -199,8 +204,8 @@ class _FileIngest:
     ) -> None:
         account.found(of_file)
         findings, images = list(of_file), list[StoredImage]()
-        for (part, place), verdict in self._checker.check(self._places(reading.records)):
-            judged = judge.part(part) if isinstance(part, Unread) else judge.entry(part, place, verdict)
+        for part, place, verdict, measures in self._measured(reading.records):
+            judged = judge.part(part) if isinstance(part, Unread) else judge.entry(part, place, verdict, measures)
             account.add(judged)
             self._progress.advance(1, news=None if isinstance(part, Unread) else part.filename)
             findings.extend(judged.findings)
@@ -211,6 +216,18 @@ class _FileIngest:
                 findings, images = [], []
         writer.add_images(images)
         writer.add_findings(findings)
+
+    def _measured(
+        self, records: Iterable[ImageRecord | Unread]
+    ) -> Iterator[tuple[ImageRecord | Unread, Place, Verdict | None, Iterator[Measure]]]:
+        """Every part with the place of its image, the verdict on that, and the measures of its regions."""
+        checked = self._checker.check(self._places(records))
+        while some := list(islice(checked, MEASURED_AT_ONCE)):
+            entries = [part for (part, _), _ in some if isinstance(part, ImageRecord)]
+            shapes = [region.shape for entry in entries for region in entry.regions if isinstance(region, Region)]
+            measures = iter(measure(shapes))
+            for (part, place), verdict in some:
+                yield part, place, verdict, measures
 
     def _places(self, records: Iterable[ImageRecord | Unread]) -> Iterator[tuple[Item, Path | None]]:
         """Every part of the file with the place of its image, and that place again where it is to be opened."""

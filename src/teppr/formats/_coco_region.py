@@ -13,6 +13,7 @@ from teppr.formats._run_lengths import mask_of_runs, mask_of_text
 from teppr.formats._shape_words import BadShape, opened, shape_of_words
 from teppr.types import Mask, Polygon, Rect, Region, Ring, Shape, Unread
 
+_PLAIN_KEYS = REGION_KEYS - {"attributes"}
 Labels = Mapping[int | str, str | None]
 
 
@@ -68,6 +69,8 @@ def _region(annotation: Mapping[str, Any], label: str | None, index: int, where:
 
 
 def _attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    if annotation.keys() <= _PLAIN_KEYS and type(annotation.get("id")) is int:
+        return {}  # as nearly all are
     further = {key: value for key, value in annotation.items() if key not in REGION_KEYS}
     if annotation.get("id") is not None and whole_number(annotation["id"]) is None:
         further["id"] = annotation["id"]
@@ -84,6 +87,8 @@ def _shape(annotation: Mapping[str, Any], box: tuple[float, float, float, float]
     if isinstance(segmentation, dict):
         return _mask(segmentation)
     if isinstance(segmentation, list) and segmentation:
+        if (plain := _plain_polygon(segmentation)) is not None:
+            return plain
         return opened([_ring(ring, f".segmentation[{i}]") for i, ring in enumerate(segmentation)])
     if segmentation not in (None, [], ""):
         raise BadShape(f"a segmentation must be a list or an object, got {short(segmentation)}", where=".segmentation")
@@ -97,6 +102,20 @@ def _ringed(words: Mapping[str, Any]) -> Polygon:
     if not isinstance(rings, list) or not rings:
         raise BadShape(f"a polygon must have rings, got {short(rings)}", where=".shape.rings", kind=Polygon.kind)
     return opened([_ring(ring, f".shape.rings[{i}]") for i, ring in enumerate(rings)])
+
+
+def _plain_polygon(segmentation: list[Any]) -> Polygon | None:
+    """The polygon of one ring as nearly all are; None for anything else, which is looked at more closely."""
+    if len(segmentation) != 1 or not isinstance(segmentation[0], list):
+        return None
+    numbers = segmentation[0]
+    ring = tuple(zip(numbers[::2], numbers[1::2], strict=False))
+    if len(numbers) % 2 or len(ring) < 2 or ring[0] == ring[-1]:
+        return None
+    try:
+        return Polygon((ring,))
+    except (BadInput, TypeError):
+        return None
 
 
 def _ring(values: object, where: str) -> Ring:

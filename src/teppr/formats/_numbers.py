@@ -11,6 +11,8 @@ _MOST = 2**63 - 1
 
 def whole_number(value: object, least: int = -_MOST) -> int | None:
     """A whole number from `least` to what 64 bits hold, given as a number or as text of digits; None for all else."""
+    if type(value) is int and least <= value <= _MOST:
+        return value  # nearly all are
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 20:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _MOST:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from teppr.geometry import area, box_xywh
+from teppr.measures import Measure
 from teppr.store.contract import FileSummary, StoredImage
 from teppr.store.records import json_of, shape_json, shape_of, value_of
 from teppr.types import NOTHING, AnnotationFile, Finding, Region, Severity, Tally
@@ -87,9 +87,8 @@ def row_of_image(image: StoredImage) -> Row:
     )
 
 
-def row_of_region(region: Region) -> Row:
+def row_of_region(region: Region, measured: Measure) -> Row:
     """The REGION_COLUMNS in their order."""
-    _, _, width, height = box_xywh(region.shape)
     return (
         region.index,
         region.shape.kind,
@@ -102,8 +101,8 @@ def row_of_region(region: Region) -> Row:
         None if region.source_id is None else str(region.source_id),
         None if region.box_xywh_px is None else json_of(region.box_xywh_px),
         region.area_px,
-        width * height,
-        area(region.shape),
+        measured.box_area_px2,
+        measured.area_px2,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from teppr.errors import AlreadyThere
+from teppr.measures import measure
 from teppr.store.contract import FileSummary, FileWriter, StoredImage
 from teppr.store.sqlite_rows import Row, date_of, row_of_finding, row_of_image, row_of_region, row_of_summary
 from teppr.store.sqlite_schema import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS, STAGING
@@ -43,10 +44,12 @@ class SqliteFileWriter(FileWriter):
         """Stage accepted entries and their regions."""
         image_rows: list[Row] = []
         region_rows: list[Row] = []
+        images = list(images)
+        measures = iter(measure([region.shape for image in images for region in image.regions], crossings=False))
         for image in images:
             self._images += 1
             image_rows.append((self._images, *row_of_image(image)))
-            region_rows.extend((self._images, *row_of_region(region)) for region in image.regions)
+            region_rows.extend((self._images, *row_of_region(region, next(measures))) for region in image.regions)
         with transaction(self._connection):
             self._insert("staged_images", image_rows)
             self._insert("staged_regions", region_rows)

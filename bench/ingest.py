@@ -1,0 +1,180 @@
+"""How quick ingest is: one COCO file of 20,000 images and 160,000 polygons, images not opened, all other rules on.
+
+The limit is parsing the same file with orjson and inserting the same rows bare into the same kind of database, in the
+same run. Aim: at most 3 times the limit. With --datumaro (pip install datumaro) the time in which that library reads
+the file stands beside it; it checks nothing and has no database.
+
+Run it by: python bench/ingest.py [--images 20000] [--rounds 3] [--mongodb URL] [--datumaro]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sqlite3
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import orjson
+
+REGIONS_PER_IMAGE = 8
+CORNERS = 12
+LABELS = 20
+SIZE_WH = (1920, 1080)
+OURS = "teppr annotations ingest"
+LIMIT = "orjson and bare inserts"
+
+
+def write_coco(path: Path, images: int) -> None:
+    """Wobbly circles with 12 corners to a hundredth of a pixel, none outside its image."""
+    random = np.random.default_rng(7)
+    width, height = SIZE_WH
+    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    annotations: list[dict[str, Any]] = []
+    for image in range(images):
+        for _ in range(REGIONS_PER_IMAGE):
+            radii = random.uniform(0.7, 1.0, CORNERS) * random.uniform(10, 90)
+            x = random.uniform(100, width - 100) + radii * np.cos(angles)
+            y = random.uniform(100, height - 100) + radii * np.sin(angles)
+            ring = np.round(np.stack([x, y], axis=1).ravel(), 2)
+            left, top, right, bottom = ring[::2].min(), ring[1::2].min(), ring[::2].max(), ring[1::2].max()
+            area = abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image + 1,
+                    "category_id": int(random.integers(1, LABELS + 1)),
+                    "segmentation": [ring.tolist()],
+                    "bbox": np.round([left, top, right - left, bottom - top], 2).tolist(),
+                    "area": round(float(area), 2),
+                    "iscrowd": 0,
+                }
+            )
+    document = {
+        "images": [
+            {"id": i + 1, "file_name": f"street/{i:06d}.jpg", "width": width, "height": height} for i in range(images)
+        ],
+        "annotations": annotations,
+        "categories": [{"id": i + 1, "name": f"label {i}"} for i in range(LABELS)],
+    }
+    path.write_bytes(orjson.dumps(document))
+
+
+def bare(source: Path, database: Path) -> None:
+    """What any program must at least do: parse, and insert the same values."""
+    document: dict[str, Any] = orjson.loads(source.read_bytes())
+    names = {category["id"]: category["name"] for category in document["categories"]}
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("CREATE TABLE images (id INTEGER PRIMARY KEY, filename, width, height)")
+    connection.execute(
+        "CREATE TABLE regions (image_id, position, label, shape, box, area, is_crowd, source_id, "
+        "PRIMARY KEY (image_id, position)) WITHOUT ROWID"
+    )
+    connection.executemany(
+        "INSERT INTO images VALUES (?, ?, ?, ?)",
+        ((image["id"], image["file_name"], image["width"], image["height"]) for image in document["images"]),
+    )
+    connection.executemany(
+        "INSERT INTO regions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                region["image_id"],
+                region["id"],
+                names[region["category_id"]],
+                orjson.dumps(region["segmentation"]),
+                orjson.dumps(region["bbox"]),
+                region["area"],
+                region["iscrowd"],
+                region["id"],
+            )
+            for region in document["annotations"]
+        ),
+    )
+    connection.commit()
+    connection.close()
+
+
+def bare_mongodb(source: Path, url: str) -> None:
+    """The same into MongoDB."""
+    from pymongo import MongoClient
+
+    document: dict[str, Any] = orjson.loads(source.read_bytes())
+    client: MongoClient[dict[str, Any]] = MongoClient(url)
+    database = client.get_default_database()
+    database["bare_images"].insert_many(document["images"])
+    database["bare_regions"].insert_many(document["annotations"])
+    client.drop_database(database.name)
+    client.close()
+
+
+def ours(source: Path, url: str) -> None:
+    """The command, as people run it."""
+    command = [sys.executable, "-m", "teppr", "annotations", "ingest", str(source), "--no-images", "--json"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment(url))
+
+
+def datumaro(source: Path) -> None:
+    """Another library reads the file; no checks, no database."""
+    code = "import sys, datumaro; d = datumaro.Dataset.import_from(sys.argv[1], 'coco_instances'); len(list(d))"
+    subprocess.run([sys.executable, "-c", code, str(source)], check=True, stdout=subprocess.DEVNULL)
+
+
+def _environment(url: str) -> dict[str, str]:
+    import os
+
+    return {**os.environ, "TEPPR_STORE": url}
+
+
+def measure(work: dict[str, Callable[[Path], None]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, taken in turn, each round in a folder of its own."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(rounds):
+        for name, do in work.items():
+            with TemporaryDirectory() as folder:
+                start = time.perf_counter()
+                do(Path(folder))
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def main() -> None:
+    """Generate, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--mongodb", help="mongodb://host/database that may be emptied")
+    parser.add_argument("--datumaro", action="store_true")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "annotations" / "instances_bench.json"
+        source.parent.mkdir()
+        write_coco(source, options.images)
+        regions = options.images * REGIONS_PER_IMAGE
+        print(f"{options.images} images, {regions} polygons, {source.stat().st_size / 1e6:.0f} MB")
+        work: dict[str, Callable[[Path], None]] = {
+            LIMIT: lambda place: bare(source, place / "bare.db"),
+            OURS: lambda place: ours(source, f"sqlite:///{place / 'store.db'}"),
+        }
+        if options.mongodb:
+            work[f"{LIMIT}, MongoDB"] = lambda _: bare_mongodb(source, options.mongodb)
+            work[f"{OURS}, MongoDB"] = lambda _: ours(source, options.mongodb)
+        if options.datumaro:
+            work["datumaro reads it"] = lambda _: datumaro(source)
+        medians = measure(work, options.rounds)
+    for name, median in medians.items():
+        limit = medians[f"{LIMIT}, MongoDB" if "MongoDB" in name else LIMIT]
+        print(f"{name:36} {median:7.2f} s   {median / limit:5.2f} x the limit   {regions / median:9.0f} regions/s")
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"most memory of one process: {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
