@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from teppr.annotations.checks import Surroundings, as_kept, check, reach_beyond_px, sameness, subject_of
 from teppr.annotations.rules import RULES, Broken, severity_of
 from teppr.geometry import area
-from teppr.problems import PROBLEMS, Problem
+from teppr.problems import PROBLEMS, Label, Problem
 from teppr.problems.contract import RequiredAttribute
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Severity, Shape, Spot
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Severity, Shape, Spot, WholeImage
 
 SIZE_WH = (100, 80)
 INSIDE = Rect(10, 10, 20, 20)
-ALL_SHAPES = ("rect", "polygon", "circle", "ellipse", "mask", "polyline", "point")
+ALL_SHAPES = ("rect", "polygon", "circle", "ellipse", "mask", "polyline", "point", "image")
 
 
 def _problem(**changes: Any) -> Problem:  # noqa: ANN401
@@ -56,7 +56,7 @@ def test_a_region_must_be_labelled(label: str | None) -> None:
 
 
 def test_a_label_must_be_in_a_closed_list_aliases_applied() -> None:
-    around = _around(_problem(labels=("car", "sign"), aliases={"automobile": "car"}))
+    around = _around(_problem(labels=(Label(name="car", aliases=("automobile",)), Label(name="sign"))))
     assert _broken(_region(label="sign"), around) == []
     assert _broken(_region(label="bird"), around) == [("DR11", Severity.ERROR)]
     alias = _region(label="automobile")
@@ -141,9 +141,34 @@ def test_a_polygon_that_crosses_itself_is_warned_of() -> None:
 def test_a_repetition_is_the_same_shape_and_label() -> None:
     first = _region(Polygon((((1, 1), (5, 1), (5, 5)),)))
     again = replace(first, shape=Polygon((((1.0, 1), (5, 1), (5, 5)),), closed_in_file=True), index=1)
-    around = replace(_around(), earlier={sameness(first): 0})
+    earlier = {sameness(subject_of(first, _around())): 0}
+    around = replace(_around(_problem(labels=(Label(name="car", aliases=("automobile",)), "sign"))), earlier=earlier)
     assert _broken(again, around) == [("DR15", Severity.ERROR)]
+    assert _broken(replace(again, label="automobile"), around) == [("DR15", Severity.ERROR)]
     assert _broken(replace(again, label="sign"), around) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "most", "rules"),
+    [
+        pytest.param("bee", 1, [], id="the one that the image has"),
+        pytest.param("ant", 1, ["DR10"], id="another"),
+        pytest.param("ant", None, [], id="another where any number is allowed"),
+        pytest.param("ant", 2, [], id="the second of two"),
+        pytest.param(" ", 1, ["DR10"], id="none"),
+    ],
+)
+def test_an_image_has_no_more_labels_than_the_problem_allows(label: str, most: int | None, rules: list[str]) -> None:
+    around = replace(_around(_problem(labels_per_image=most)), image_labels={"bee": 0})
+    assert [rule for rule, _ in _broken(_region(WholeImage(), label), around)] == rules
+    assert _broken(_region(INSIDE, label="ant"), around) == []
+
+
+def test_labels_beyond_those_that_an_image_may_have_make_no_room() -> None:
+    around = replace(_around(_problem(labels_per_image=2)), image_labels={"bee": 0, "ant": 1, "fly": 2})
+    assert _broken(_region(WholeImage(), "ant"), around) == []
+    (found,) = check(subject_of(_region(WholeImage(), "fly"), around))
+    assert found.message == "the image is labelled 'fly', and by region 0 'bee' already; ods allows 2 labels an image"
 
 
 def test_required_attributes_are_given_with_allowed_values() -> None:
@@ -152,6 +177,25 @@ def test_required_attributes_are_given_with_allowed_values() -> None:
     assert _broken(_region(attributes={"side": "left"}, label_attribute="kind"), around) == []
     assert _broken(_region(attributes={"side": "up", "kind": "x"}), around) == [("DR16", Severity.WARNING)]
     assert _broken(_region(attributes={"side": "left", "kind": " "}), around) == [("DR16", Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [
+        pytest.param("true", True, id="text"),
+        pytest.param(True, True, id="a truth value"),
+        pytest.param(1, True, id="a number"),
+        pytest.param(2, False, id="another number"),
+        pytest.param({"true": True, "0.5": False}, True, id="a checkbox"),
+        pytest.param({"true": True, "0.5": True}, False, id="a checkbox with a wrong tick"),
+        pytest.param({"true": False}, False, id="a checkbox without a tick"),
+        pytest.param(["true", 1], True, id="a list"),
+        pytest.param([], False, id="an empty list"),
+    ],
+)
+def test_an_attributes_value_is_compared_as_text(value: object, *, sound: bool) -> None:
+    around = _around(_problem(required_attributes=(RequiredAttribute(name="occluded", values=("true", "1")),)))
+    assert _broken(_region(attributes={"occluded": value}), around) == ([] if sound else [("DR16", Severity.WARNING)])
 
 
 def test_a_problem_sets_severities_but_makes_no_mild_case_worse() -> None:

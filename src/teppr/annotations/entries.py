@@ -13,7 +13,7 @@ from teppr.annotations.images import Checked, Elsewhere, NotUsable, Verdict
 from teppr.annotations.rules import NOTE, RULES, Broken, Scope, severity_of
 from teppr.problems.contract import Problem
 from teppr.store.contract import Store, StoredImage
-from teppr.types import AnnotationFile, Finding, ImageRecord, Region, Severity, Tally, Unread
+from teppr.types import AnnotationFile, Finding, ImageRecord, Region, Severity, Tally, Unread, WholeImage
 
 MOST_NAMED = 5
 """So many names at most are listed in a finding's values."""
@@ -121,8 +121,13 @@ class Judge:
         """The regions that are accepted; what is found goes into `judged`."""
         kept: list[Region] = []
         earlier: dict[object, int] = {}
+        image_labels: dict[str, int] = {}
         around = Surroundings(
-            problem=self._problem, size_wh=size_wh, clip_tolerance_px=self._clip_tolerance_px, earlier=earlier
+            problem=self._problem,
+            size_wh=size_wh,
+            clip_tolerance_px=self._clip_tolerance_px,
+            earlier=earlier,
+            image_labels=image_labels,
         )
         for region in record.regions:
             if isinstance(region, Unread):
@@ -132,7 +137,9 @@ class Judge:
             judged.shapes[region.shape.kind] += 1
             subject = subject_of(region, around)
             found = [self._of_region(broken, record, region) for broken in check(subject)]
-            earlier.setdefault(sameness(region), region.index)
+            earlier.setdefault(sameness(subject), region.index)
+            if isinstance(region.shape, WholeImage) and subject.label is not None:
+                image_labels.setdefault(subject.label, region.index)
             judged.findings.extend(found)
             if all(finding.severity is not Severity.ERROR for finding in found):
                 kept.append(as_kept(subject))
