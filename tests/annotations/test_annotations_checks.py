@@ -88,6 +88,11 @@ def test_without_a_size_nothing_is_outside() -> None:
     assert _broken(_region(Rect(-50, 0, 20, 20)), _around(size_wh=None)) == []
 
 
+def test_a_mask_of_another_image_is_an_error_whatever_the_problem_says() -> None:
+    around = _around(_problem(severities={"DR12": Severity.WARNING}))
+    assert _broken(_region(Mask("04L4", (4, 4))), around) == [("DR12", Severity.ERROR)]
+
+
 def test_a_clipped_region_is_inside_and_states_nothing_of_the_old_shape() -> None:
     region = _region(Rect(-1, 70, 20, 11.5), box_xywh_px=(-1, 70, 20, 11.5), area_px=230)
     kept = as_kept(subject_of(region, _around()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from teppr.annotations.crossing import crosses_itself
-from teppr.annotations.rules import NOTE, WARNING, Broken
+from teppr.annotations.rules import ERROR, NOTE, WARNING, Broken
 from teppr.geometry import area, box_xywh, clip_shape, points_of, ring_area
 from teppr.problems.contract import Problem
 from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Ring, Shape, WholeImage
@@ -115,7 +115,8 @@ def lies_inside(subject: Subject) -> Broken | None:
     if isinstance(shape, Mask) and shape.size_wh != size_wh:
         own = shape.size_wh
         message = f"the mask is of an image of {own[0]} x {own[1]} pixels, this one has {width} x {height}"
-        return Broken(rule="DR12", message=message, values={"mask_size_wh": own, "size_wh": size_wh})
+        # It cannot be clipped, so that no problem can make it mild.
+        return Broken(rule="DR12", message=message, values={"mask_size_wh": own, "size_wh": size_wh}, severity=ERROR)
     beyond_px, tolerance_px = subject.beyond_px, subject.around.clip_tolerance_px
     if beyond_px <= 0:
         return None

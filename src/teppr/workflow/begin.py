@@ -10,7 +10,6 @@ import torch
 from teppr.architectures.contract import ARCHITECTURES, Architecture
 from teppr.datasets.snapshot import Snapshot, find_snapshot
 from teppr.errors import BadExperiment, BadFile, UnknownName
-from teppr.problems.find import problem_named
 from teppr.registry.releases import Registry
 from teppr.workflow.checkpoint import Checkpoint, NetworkFacts
 from teppr.workflow.experiment import Experiment
@@ -21,15 +20,11 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     """The run of an experiment: an earlier one of the same training, to go on with, or a new one.
 
     What the experiment asks for beside the training (evaluation, publishing ...) is taken over into an earlier run.
-    Raises BadExperiment where dataset or architecture cannot do what is asked, UnknownName where the dataset's problem
-    is not known and a release is to be made.
+    Raises BadExperiment where dataset or architecture cannot do what is asked.
     """
     snapshot = find_snapshot(home, experiment.dataset)
     pinned = _pinned(experiment, snapshot)
     check_feasible(pinned, snapshot)
-    if experiment.publish is not None:
-        # Publishing asks for it; better missed now than after hours of training.
-        problem_named(snapshot.problem, home)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
         return create_run(home, pinned)

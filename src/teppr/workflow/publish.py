@@ -15,6 +15,7 @@ from teppr.datasets.snapshot import Snapshot, SnapshotImage, find_snapshot
 from teppr.errors import AlreadyThere, BadInput, CriteriaNotMet, Refused, TepprError, UnknownName
 from teppr.files import HALF_WRITTEN, sweep
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
+from teppr.problems.contract import Problem
 from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.registry.acceptance import Measured, Verdict, judge
@@ -87,6 +88,15 @@ def _released_and_cut_off(run: Run, home: Path, key: str) -> ReleaseInfo | None:
         return None
     made = [info for info in Registry(home).list() if (info.record.key, info.record.run) == (key, run.id)]
     return made[0] if made else None
+
+
+def metric_of(problem: Problem, figures: Mapping[str, Any]) -> float:
+    """The figure by which a problem's models are judged, 0 where it is undefined; raises UnknownName for one that was
+    not measured.
+    """
+    if problem.metric not in figures:
+        raise UnknownName.of(f"measured figure for problem {problem.id}", problem.metric, figures)
+    return float(figures[problem.metric] or 0)
 
 
 class _Publication:
@@ -212,9 +222,7 @@ class _Publication:
         found = find_all(find, pictures, max_pixels=self.max_pixels)
         names = [label.name for label in self.snapshot.labels]
         figures = measure(pictures, found, names, with_masks=False).metrics["box"].as_dict()
-        if self.problem.metric not in figures:
-            raise UnknownName.of(f"figure of boxes for the metric of {self.problem.id},", self.problem.metric, figures)
-        return float(figures[self.problem.metric] or 0)
+        return metric_of(self.problem, figures)
 
     def _refuse_unmet(self, verdicts: Sequence[Verdict]) -> None:
         unmet = [verdict for verdict in verdicts if not verdict.met]
