@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 import yaml
@@ -58,7 +59,7 @@ class DocumentKind(Generic[ValueT]):
         """The document in a text; `name` is what messages call it."""
         document = Document.parse(text, name, self.error)
         if not isinstance(document.value, dict):
-            raise self.error(f"{name}: {self.form}, got {document.value!r}")
+            raise self.error(f"{name}: {self.form}, got {short(document.value)}")
         try:
             return TypeAdapter(self.model).validate_python(document.value, context=context)
         except ValidationError as error:
@@ -166,7 +167,7 @@ def _explain(document: Document, model: type, item: Mapping[str, Any]) -> str:
         return f"{where}: is missing; it must be given"
     if kind == "value_error":
         return f"{where}: {message.removeprefix('Value error, ')}"
-    return f"{where}: {message[:1].lower()}{message[1:]}, got {item['input']!r}"
+    return f"{where}: {message[:1].lower()}{message[1:]}, got {short(item['input'])}"
 
 
 def _dotted(path: Sequence[str | int]) -> str:

@@ -95,6 +95,13 @@ def test_what_is_no_problem_is_refused(text: str) -> None:
         parse_problem(text, name="own.yml")
 
 
+def test_a_document_that_grows_without_end_is_refused_in_a_short_sentence() -> None:
+    doubled = "\n".join(f"- &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60))
+    with pytest.raises(BadProblem) as caught:
+        parse_problem(f"- &a0 lol\n{doubled}", name="own.yml")
+    assert len(str(caught.value)) < 1000
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_problem_or_refused_with_a_sentence(text: str) -> None:
     with suppress(BadProblem):
