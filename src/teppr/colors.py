@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 GOLDEN = 0.6180339887
 """Steps of this share of the circle meet every gap before long."""
@@ -16,15 +17,20 @@ def color_of(label: str) -> str:
     return _hex(_hue(label), label)
 
 
-def colors_of(labels: Iterable[str]) -> dict[str, str]:
-    """Clear colours for labels that are shown together: each as `color_of` says, or moved until none is near."""
+def colors_of(labels: Iterable[str], given: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Clear colours for labels that are shown together: each as `color_of` says, or moved until none is near.
+
+    given: {label: "#rrggbb"} of labels that have a colour of their own; the others keep away from them
+    """
     names = sorted(set(labels))
     gap = 0.5 / max(1, len(names))
-    taken: dict[str, float] = {}
+    taken = {name: _hue_of_hex(given[name]) for name in names if name in given}
     for name in names:
-        hues = [(_hue(name) + k * GOLDEN) % 1 for k in range(TRIES)]
-        taken[name] = next((hue for hue in hues if all(_apart(hue, other) >= gap for other in taken.values())), hues[0])
-    return {name: _hex(hue, name) for name, hue in taken.items()}
+        if name not in given:
+            hues = [(_hue(name) + k * GOLDEN) % 1 for k in range(TRIES)]
+            free = (hue for hue in hues if all(_apart(hue, other) >= gap for other in taken.values()))
+            taken[name] = next(free, hues[0])
+    return {name: given[name] if name in given else _hex(taken[name], name) for name in names}
 
 
 def rgb_of(color: str) -> tuple[int, int, int]:
@@ -35,6 +41,10 @@ def rgb_of(color: str) -> tuple[int, int, int]:
 
 def _hue(label: str) -> float:
     return int.from_bytes(_digest(label)[:4], "big") / 2**32
+
+
+def _hue_of_hex(color: str) -> float:
+    return colorsys.rgb_to_hsv(*(part / 255 for part in rgb_of(color)))[0]
 
 
 def _hex(hue: float, label: str) -> str:

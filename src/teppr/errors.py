@@ -6,6 +6,7 @@
     |   |   `-- BadImage    ... as an image
     |   |-- BadSettings     a setting is unknown or has a wrong value
     |   |-- BadExperiment   an experiment file is wrong; says the line
+    |   |-- BadProblem      a problem's file is wrong; says the line
     |   `-- UnknownName     there is no such thing; lists those there are
     |-- Refused             the request is understood, and a rule says no           (exit code 1)
     |   |-- SplitRefused    no split has every label in every part
@@ -57,6 +58,10 @@ class BadSettings(BadInput):
 
 class BadExperiment(BadInput):
     """An experiment file is wrong; the message says file, line and key."""
+
+
+class BadProblem(BadInput):
+    """A problem's file is wrong; the message says file, line and key."""
 
 
 class UnknownName(BadInput):

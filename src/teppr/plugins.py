@@ -6,6 +6,7 @@ name (`teppr.formats`, `teppr.architectures`, `teppr.problems`) points to.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -26,15 +27,17 @@ class Plugins(Generic[PluginT]):
     package: dotted name of the folder, also the entry-point group
     kind: what `load` returns; checked
     noun: what people call it, for messages
+    others: modules of the folder that are no plug-ins, beside `contract` and private ones
     """
 
-    def __init__(self, package: str, kind: type[PluginT], noun: str) -> None:
+    def __init__(self, package: str, kind: type[PluginT], noun: str, others: Collection[str] = ()) -> None:
         self.package = package
         self.kind = kind
         self.noun = noun
+        self._others = {"contract", *others}
 
     def names(self) -> list[str]:
-        """Names of all, sorted; private modules and `contract` are no plug-ins."""
+        """Names of all, sorted."""
         return sorted({*self._own(), *self._installed()})
 
     def load(self, name: str) -> PluginT:
@@ -58,7 +61,7 @@ class Plugins(Generic[PluginT]):
         # The package's spec, not its import: `importlib.import_module(package)` may be heavy.
         folder = Path(__file__).parent.joinpath(*self.package.split(".")[1:])
         stems = {path.stem for path in folder.glob("*.py")}
-        return {stem for stem in stems if not stem.startswith("_") and stem != "contract"}
+        return {stem for stem in stems if not stem.startswith("_") and stem not in self._others}
 
     def _installed(self) -> dict[str, EntryPoint]:
         return {found.name: found for found in entry_points(group=self.package)}
@@ -73,5 +76,5 @@ class Plugins(Generic[PluginT]):
     def _from_entry_point(self, found: EntryPoint) -> object:
         try:
             return found.load()
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError) as error:  # a value that checks itself raises ValueError
             raise BrokenPlugin(f"{self.noun} {found.name!r} ({found.value}) does not import: {error}") from error

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teppr.annotations.checks import Subject, Surroundings, as_kept, check, sameness, subject_of
+from teppr.annotations.checks import Subject, Surroundings, as_kept, check, subject_of
 from teppr.annotations.rules import RULES, Broken, severity_of
 from teppr.geometry import area
 from teppr.measures import measure
-from teppr.problems import PROBLEMS, Problem
+from teppr.problems import PROBLEMS, Label, Problem
 from teppr.problems.contract import RequiredAttribute
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Severity, Shape, Spot
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Severity, Shape, Spot, WholeImage
 
 SIZE_WH = (100, 80)
 INSIDE = Rect(10, 10, 20, 20)
-ALL_SHAPES = ("rect", "polygon", "circle", "ellipse", "mask", "polyline", "point")
+ALL_SHAPES = ("rect", "polygon", "circle", "ellipse", "mask", "polyline", "point", "image")
 
 
 def _problem(**changes: Any) -> Problem:  # noqa: ANN401
@@ -32,13 +32,15 @@ def _region(shape: Shape = INSIDE, label: str | None = "car", **changes: Any) ->
     return Region(shape=shape, label=label, index=0, where="regions[0]", **changes)
 
 
-def _subject(region: Region, around: Surroundings | None = None, first: int | None = None) -> Subject:
-    return subject_of(region, measure([region.shape])[0], around or _around(), region.index if first is None else first)
+def _subject(region: Region, around: Surroundings | None = None) -> Subject:
+    return subject_of(region, measure([region.shape])[0], around or _around())
 
 
-def _broken(region: Region, around: Surroundings | None = None, first: int | None = None) -> list[tuple[str, Severity]]:
+def _broken(region: Region, around: Surroundings | None = None) -> list[tuple[str, Severity]]:
+    """What is wrong with a region; as the first of an entry, unless `around` knows of others."""
     around = around or _around()
-    return [(found.rule, severity_of(found, around.problem)) for found in check(_subject(region, around, first))]
+    alone = replace(around, firsts=dict(around.firsts), image_labels=dict(around.image_labels))
+    return [(found.rule, severity_of(found, around.problem)) for found in check(_subject(region, alone))]
 
 
 def test_a_sound_region_breaks_nothing() -> None:
@@ -61,7 +63,7 @@ def test_a_region_must_be_labelled(label: str | None) -> None:
 
 
 def test_a_label_must_be_in_a_closed_list_aliases_applied() -> None:
-    around = _around(_problem(labels=("car", "sign"), aliases={"automobile": "car"}))
+    around = _around(_problem(labels=(Label(name="car", aliases=("automobile",)), Label(name="sign"))))
     assert _broken(_region(label="sign"), around) == []
     assert _broken(_region(label="bird"), around) == [("DR11", Severity.ERROR)]
     alias = _region(label="automobile")
@@ -91,6 +93,11 @@ def test_a_shape_lies_inside_its_image(shape: Shape, severities: list[Severity])
 
 def test_without_a_size_nothing_is_outside() -> None:
     assert _broken(_region(Rect(-50, 0, 20, 20)), _around(size_wh=None)) == []
+
+
+def test_a_mask_of_another_image_is_an_error_whatever_the_problem_says() -> None:
+    around = _around(_problem(severities={"DR12": Severity.WARNING}))
+    assert _broken(_region(Mask("04L4", (4, 4))), around) == [("DR12", Severity.ERROR)]
 
 
 def test_a_clipped_region_is_inside_and_states_nothing_of_the_old_shape() -> None:
@@ -146,10 +153,34 @@ def test_a_polygon_that_crosses_itself_is_warned_of() -> None:
 def test_a_repetition_is_the_same_shape_and_label() -> None:
     first = _region(Polygon((((1, 1), (5, 1), (5, 5)),)))
     again = replace(first, shape=Polygon((((1.0, 1), (5, 1), (5, 5)),), closed_in_file=True), index=1)
-    assert sameness(again) == sameness(first)
-    assert _broken(again, first=0) == [("DR15", Severity.ERROR)]
-    assert sameness(replace(again, label="sign")) != sameness(first)
-    assert _broken(again, first=1) == []
+    problem = _problem(labels=(Label(name="car", aliases=("automobile",)), Label(name="sign")))
+    for label, broken in {"car": ["DR15"], "automobile": ["DR15"], "sign": []}.items():
+        around = _around(problem)
+        _subject(first, around)
+        assert [rule for rule, _ in _broken(replace(again, label=label), around)] == broken
+
+
+@pytest.mark.parametrize(
+    ("label", "most", "rules"),
+    [
+        pytest.param("bee", 1, [], id="the one that the image has"),
+        pytest.param("ant", 1, ["DR10"], id="another"),
+        pytest.param("ant", None, [], id="another where any number is allowed"),
+        pytest.param("ant", 2, [], id="the second of two"),
+        pytest.param(" ", 1, ["DR10"], id="none"),
+    ],
+)
+def test_an_image_has_no_more_labels_than_the_problem_allows(label: str, most: int | None, rules: list[str]) -> None:
+    around = replace(_around(_problem(labels_per_image=most)), image_labels={"bee": 0})
+    assert [rule for rule, _ in _broken(_region(WholeImage(), label), around)] == rules
+    assert _broken(_region(INSIDE, label="ant"), around) == []
+
+
+def test_labels_beyond_those_that_an_image_may_have_make_no_room() -> None:
+    around = replace(_around(_problem(labels_per_image=2)), image_labels={"bee": 0, "ant": 1, "fly": 2})
+    assert _broken(_region(WholeImage(), "ant"), around) == []
+    (found,) = check(_subject(_region(WholeImage(), "fly"), around))
+    assert found.message == "the image is labelled 'fly', and by region 0 'bee' already; ods allows 2 labels an image"
 
 
 def test_required_attributes_are_given_with_allowed_values() -> None:
@@ -158,6 +189,25 @@ def test_required_attributes_are_given_with_allowed_values() -> None:
     assert _broken(_region(attributes={"side": "left"}, label_attribute="kind"), around) == []
     assert _broken(_region(attributes={"side": "up", "kind": "x"}), around) == [("DR16", Severity.WARNING)]
     assert _broken(_region(attributes={"side": "left", "kind": " "}), around) == [("DR16", Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [
+        pytest.param("true", True, id="text"),
+        pytest.param(True, True, id="a truth value"),
+        pytest.param(1, True, id="a number"),
+        pytest.param(2, False, id="another number"),
+        pytest.param({"true": True, "0.5": False}, True, id="a checkbox"),
+        pytest.param({"true": True, "0.5": True}, False, id="a checkbox with a wrong tick"),
+        pytest.param({"true": False}, False, id="a checkbox without a tick"),
+        pytest.param(["true", 1], True, id="a list"),
+        pytest.param([], False, id="an empty list"),
+    ],
+)
+def test_an_attributes_value_is_compared_as_text(value: object, *, sound: bool) -> None:
+    around = _around(_problem(required_attributes=(RequiredAttribute(name="occluded", values=("true", "1")),)))
+    assert _broken(_region(attributes={"occluded": value}), around) == ([] if sound else [("DR16", Severity.WARNING)])
 
 
 def test_a_problem_sets_severities_but_makes_no_mild_case_worse() -> None:

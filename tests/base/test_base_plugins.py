@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,8 @@ def test_a_file_in_the_folder_is_a_plugin() -> None:
     assert PROBLEMS.load("ods").id == "ods"
 
 
-def test_the_contract_is_no_plugin() -> None:
-    assert "contract" not in PROBLEMS.names()
+def test_what_belongs_to_the_folder_itself_is_no_plugin() -> None:
+    assert not {"contract", "document", "find"} & set(PROBLEMS.names())
 
 
 def test_an_unknown_plugin_is_answered_with_the_known_ones() -> None:
@@ -42,6 +43,15 @@ def test_an_installed_plugin_that_does_not_import_is_named(monkeypatch: pytest.M
     with pytest.raises(BrokenPlugin, match=r"problem 'mine'.*does not import") as caught:
         PROBLEMS.load("mine")
     assert isinstance(caught.value.__cause__, ImportError)
+
+
+def test_an_installed_plugin_whose_value_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = "from teppr.problems import Problem\nPLUGIN = Problem(id='road-works', title='x', shapes=('rect',))\n"
+    (tmp_path / "wrong_problem_of_mine.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    _installed(monkeypatch, "mine", "wrong_problem_of_mine:PLUGIN")
+    with pytest.raises(BrokenPlugin, match=r"(?s)problem 'mine'.*part of release keys, got 'road-works'"):
+        PROBLEMS.load("mine")
 
 
 def test_a_plugin_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,3 +108,8 @@ def test_the_fingerprint_follows_the_training_only() -> None:
     other_seed = parse_experiment(WHOLE.replace("seed: 7", "seed: 8"), name="exp.yml")
     assert experiment.training_fingerprint() == other_key.training_fingerprint()
     assert experiment.training_fingerprint() != other_seed.training_fingerprint()
+
+
+@pytest.mark.parametrize("name", ["true_story", "False-alarms", "trueish"])
+def test_a_name_may_begin_like_a_truth_value(name: str) -> None:
+    assert parse_experiment(f"{{name: {name}, dataset: signs}}", name="exp.yml").name == name

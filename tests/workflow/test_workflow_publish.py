@@ -14,9 +14,10 @@ from teppr.cli.main import run as teppr
 from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import AlreadyThere, BadFile, BadInput, CriteriaNotMet, UnknownName
 from teppr.files import HALF_WRITTEN
+from teppr.problems import PROBLEMS
 from teppr.registry.releases import Registry
 from teppr.workflow.model import open_model
-from teppr.workflow.publish import PublishRequest, publish
+from teppr.workflow.publish import PublishRequest, metric_of, publish
 from teppr.workflow.run import Run, StageState, list_runs
 
 pytestmark = pytest.mark.slow
@@ -166,3 +167,10 @@ def test_the_commands_list_show_verify_and_alias(home: Path, released: Run, caps
     assert code == 1
     assert str(network) in json.loads(out)["problems"]["acme-ods-1"][0]
     assert say("show", "acme-ods-9")[0] == 2
+
+
+def test_a_model_is_judged_by_its_problems_metric() -> None:
+    assert metric_of(PROBLEMS.load("ods"), {"map": 0.3, "map_50": 0.5}) == 0.5
+    assert metric_of(PROBLEMS.load("ods"), {"map_50": None}) == 0
+    with pytest.raises(UnknownName, match="there is no measured figure for problem rld 'accuracy'; known: map"):
+        metric_of(PROBLEMS.load("rld"), {"map": 0.3, "map_50": 0.5})

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from teppr.annotations.crossing import crosses_itself
-from teppr.annotations.rules import NOTE, WARNING, Broken
+from teppr.annotations.rules import ERROR, NOTE, WARNING, Broken
 from teppr.geometry import area, box_xywh, clip_shape
 from teppr.measures import Measure, measure
 from teppr.problems.contract import Problem
-from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Shape
+from teppr.types import Circle, Ellipse, Mask, Polygon, Polyline, Rect, Region, Shape, WholeImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,17 +19,23 @@ class Surroundings:
     """What a check knows beside the region.
 
     size_wh: the image's size in pixels; None where it is not known, and nothing can be outside
+    firsts: {what is the same in a repetition: index of the first region that has it}
+    image_labels: {label: index of the first region that gives it to the whole image}, in their order
+    Both grow as the entry's regions become subjects, in their order.
     """
 
     problem: Problem
     size_wh: tuple[int, int] | None
     clip_tolerance_px: float
+    firsts: dict[object, int] = field(default_factory=dict)
+    image_labels: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A region as the checks see it, measured once.
 
+    label: the region's, its alias applied; None for a blank one
     beyond_px: how far it reaches beyond its image; 0 inside, on the edge, and where the image's size is not known
     shape: the region's, clipped to the image where it reaches beyond by no more than is tolerated
     measure: of `shape`; `may_cross` is the unclipped one's
@@ -38,20 +44,27 @@ class Subject:
 
     region: Region
     around: Surroundings
+    label: str | None
     beyond_px: float
     shape: Shape
     measure: Measure
     first: int
 
 
-def subject_of(region: Region, measured: Measure, around: Surroundings, first: int) -> Subject:
+def subject_of(region: Region, measured: Measure, around: Surroundings) -> Subject:
     """A region with what was measured of it, clipped where it reaches beyond its image a little."""
-    shape, size_wh = region.shape, around.size_wh
+    shape, size_wh, problem = region.shape, around.size_wh, around.problem
     beyond_px = 0.0 if size_wh is None else _reach_beyond_px(measured, size_wh)
     if size_wh is not None and 0 < beyond_px <= around.clip_tolerance_px:
         shape = clip_shape(shape, size_wh)
         measured = measure([shape], crossings=False)[0]._replace(may_cross=measured.may_cross)
-    return Subject(region=region, around=around, beyond_px=beyond_px, shape=shape, measure=measured, first=first)
+    label = problem.label_of(region.label) if region.label is not None and region.label.strip() else None
+    if isinstance(shape, WholeImage) and label is not None:
+        around.image_labels.setdefault(label, region.index)
+    first = around.firsts.setdefault(_sameness(region.shape, label), region.index)
+    return Subject(
+        region=region, around=around, label=label, beyond_px=beyond_px, shape=shape, measure=measured, first=first
+    )
 
 
 Check: TypeAlias = Callable[[Subject], Broken | None]
@@ -67,19 +80,29 @@ def shape_is_allowed(subject: Subject) -> Broken | None:
 
 
 def is_labelled(subject: Subject) -> Broken | None:
-    """DR10."""
-    region = subject.region
-    if region.label is not None and region.label.strip():
+    """DR10; also that an image as a whole has no more labels than the problem allows."""
+    region, problem, labels = subject.region, subject.around.problem, subject.around.image_labels
+    if subject.label is None:
+        return Broken(rule="DR10", message="the region has no label", values={"attributes": dict(region.attributes)})
+    most = problem.labels_per_image
+    if most is None or not isinstance(region.shape, WholeImage):
         return None
-    return Broken(rule="DR10", message="the region has no label", values={"attributes": dict(region.attributes)})
+    if subject.label in list(labels)[:most]:
+        return None
+    first = next(iter(labels))
+    message = (
+        f"the image is labelled {subject.label!r}, and by region {labels[first]} {first!r} already; "
+        f"{problem.id} allows {most} label{'s' if most > 1 else ''} an image"
+    )
+    return Broken(rule="DR10", message=message, values={"label": subject.label, "labels": dict(labels)})
 
 
 def label_is_known(subject: Subject) -> Broken | None:
     """DR11."""
-    label, problem = subject.region.label, subject.around.problem
-    if label is None or not label.strip() or problem.knows(problem.label_of(label)):
+    label, problem = subject.label, subject.around.problem
+    if label is None or problem.knows(label):
         return None
-    message = f"{label!r} is no label of {problem.id}; known: {', '.join(problem.labels)}"
+    message = f"{label!r} is no label of {problem.id}; known: {', '.join(problem.label_names)}"
     return Broken(rule="DR11", message=message, values={"label": label})
 
 
@@ -92,7 +115,8 @@ def lies_inside(subject: Subject) -> Broken | None:
     if isinstance(shape, Mask) and shape.size_wh != size_wh:
         own = shape.size_wh
         message = f"the mask is of an image of {own[0]} x {own[1]} pixels, this one has {width} x {height}"
-        return Broken(rule="DR12", message=message, values={"mask_size_wh": own, "size_wh": size_wh})
+        # It cannot be clipped, so that no problem can make it mild.
+        return Broken(rule="DR12", message=message, values={"mask_size_wh": own, "size_wh": size_wh}, severity=ERROR)
     beyond_px, tolerance_px = subject.beyond_px, subject.around.clip_tolerance_px
     if beyond_px <= 0:
         return None
@@ -134,11 +158,11 @@ def does_not_cross_itself(subject: Subject) -> Broken | None:
 
 def is_no_repetition(subject: Subject) -> Broken | None:
     """DR15."""
-    region, first = subject.region, subject.first
-    if first == region.index:
+    first = subject.first
+    if first == subject.region.index:
         return None
-    message = f"region {region.index} has the same shape and label as region {first}"
-    return Broken(rule="DR15", message=message, values={"first": first, "label": region.label})
+    message = f"region {subject.region.index} has the same shape and label as region {first}"
+    return Broken(rule="DR15", message=message, values={"first": first, "label": subject.label})
 
 
 def attributes_are_given(subject: Subject) -> Broken | None:
@@ -147,9 +171,10 @@ def attributes_are_given(subject: Subject) -> Broken | None:
     missing, wrong = [], {}
     for required in subject.around.problem.required_attributes:
         value = region.label if required.name == region.label_attribute else region.attributes.get(required.name)
-        if value is None or not str(value).strip():
+        words = _words_of(value)
+        if not words:
             missing.append(required.name)
-        elif required.values and str(value) not in required.values:
+        elif required.values and not set(words).issubset(required.values):
             wrong[required.name] = value
     if not missing and not wrong:
         return None
@@ -157,6 +182,21 @@ def attributes_are_given(subject: Subject) -> Broken | None:
     parts += [f"{name!r} has the value {value!r}, which is not allowed" for name, value in wrong.items()]
     message = f"required attributes: {'; '.join(parts)}"
     return Broken(rule="DR16", message=message, values={"missing": missing, "wrong": wrong})
+
+
+def _words_of(value: object) -> list[str]:
+    """The values of an attribute as a problem's file writes them: of a checkbox those that are ticked."""
+    match value:
+        case None:
+            return []
+        case bool():
+            return ["true" if value else "false"]
+        case dict():
+            return [str(word) for word, ticked in value.items() if ticked in (True, "true")]
+        case list() | tuple():
+            return [word for each in value for word in _words_of(each)]
+        case _:
+            return [str(value)] if str(value).strip() else []
 
 
 CHECKS: tuple[Check, ...] = (
@@ -190,19 +230,18 @@ def as_kept(subject: Subject) -> Region:
         flat = measure([shape], crossings=False)[0].flat_rings
     if isinstance(shape, Polygon) and 0 < len(flat) < len(shape.rings):
         shape = replace(shape, rings=tuple(ring for i, ring in enumerate(shape.rings) if i not in flat))
-    label = None if region.label is None else around.problem.label_of(region.label)
+    label = region.label if subject.label is None else subject.label
     if shape is not region.shape:
         # What the file states of box and area was of the shape before.
         return replace(region, shape=shape, label=label, box_xywh_px=None, area_px=None)
     return region if label == region.label else replace(region, label=label)
 
 
-def sameness(region: Region) -> object:
+def _sameness(shape: Shape, label: str | None) -> object:
     """What two regions have in common when one repeats the other."""
-    shape = region.shape
     if isinstance(shape, Polygon) and shape.closed_in_file:
         shape = replace(shape, closed_in_file=False)
-    return shape, region.label
+    return shape, label
 
 
 def _reach_beyond_px(measured: Measure, size_wh: tuple[int, int]) -> float:

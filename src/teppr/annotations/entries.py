@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from teppr.annotations.checks import Surroundings, as_kept, check, sameness, subject_of
+from teppr.annotations.checks import Surroundings, as_kept, check, subject_of
 from teppr.annotations.images import Checked, Elsewhere, NotUsable, Verdict
 from teppr.annotations.rules import NOTE, RULES, Broken, Scope, severity_of
 from teppr.measures import Measure
@@ -123,7 +123,6 @@ class Judge:
     ) -> list[Region]:
         """The regions that are accepted; what is found goes into `judged`."""
         kept: list[Region] = []
-        earlier: dict[object, int] = {}
         around = Surroundings(problem=self._problem, size_wh=size_wh, clip_tolerance_px=self._clip_tolerance_px)
         for region in record.regions:
             if isinstance(region, Unread):
@@ -131,8 +130,7 @@ class Judge:
                 judged.findings.append(self._of_unread(region, "region", record.filename))
                 continue
             judged.shapes[region.shape.kind] += 1
-            first = earlier.setdefault(sameness(region), region.index)
-            subject = subject_of(region, next(measures), around, first)
+            subject = subject_of(region, next(measures), around)
             found = [self._of_region(broken, record, region) for broken in check(subject)]
             judged.findings.extend(found)
             if all(finding.severity is not Severity.ERROR for finding in found):

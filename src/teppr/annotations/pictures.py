@@ -14,7 +14,7 @@ from teppr.errors import BadImage
 from teppr.geometry import box_xywh, rings_of
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels, encode_jpeg, read, resize_to_fit
 from teppr.store.contract import StoredImage
-from teppr.types import Finding, Point, Polygon, Polyline, Ring, Shape, Spot
+from teppr.types import Finding, Point, Polygon, Polyline, Ring, Shape, Spot, WholeImage
 
 PICTURE_PX = 320
 """Longer side of a picture."""
@@ -40,7 +40,7 @@ class Pictures:
         pixels = self._open(finding.image_path)
         if pixels is None:
             return None
-        if finding.shape is None:
+        if finding.shape is None or isinstance(finding.shape, WholeImage):
             return _data_url(resize_to_fit(pixels, PICTURE_PX))
         return _data_url(_close_up(pixels, finding.shape))
 

@@ -108,7 +108,8 @@ RULES: Mapping[str, Rule] = {
             scope="region",
             severity=ERROR,
             checks="the region is labelled",
-            remedy="Give the region its label; a file whose regions are all of one kind can be given --label.",
+            remedy="Give the region its label, and an image as a whole no more labels than the problem allows; a file "
+            "whose regions are all of one kind can be given --label.",
         ),
         Rule(
             id="DR11",

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
+from teppr.cli.problem_options import OnlyProblem, Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from teppr.store.contract import Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-Problem: TypeAlias = Annotated[str, typer.Option(help="Annotation specification of the files.")]
-OnlyProblem: TypeAlias = Annotated[str | None, typer.Option("--problem", help="Only of this problem.")]
 
 
 @app.callback()
@@ -72,7 +70,7 @@ def ingest(
     """
     from teppr.annotations.ingest import IngestOptions
     from teppr.annotations.ingest import ingest as run
-    from teppr.problems import PROBLEMS
+    from teppr.problems import problem_named
 
     session: Session = ctx.obj
     settings = session.settings
@@ -89,7 +87,7 @@ def ingest(
         refuse_errors=refuse_errors,
         again=again,
     )
-    specification = PROBLEMS.load(problem)
+    specification = problem_named(problem, settings.home)
     with _store(session) as store, progress("checking annotations") as bar:
         report = run(paths, store, specification, options, bar)
     for sentence in report.notes:
@@ -314,10 +312,10 @@ def rules(ctx: typer.Context, problem: Problem = "ods", as_json: Json = False) -
       teppr annotations rules --problem ods --json
     """
     from teppr.annotations.rules import RULES, Broken, severity_of
-    from teppr.problems import PROBLEMS
+    from teppr.problems import problem_named
 
     session: Session = ctx.obj
-    specification = PROBLEMS.load(problem)
+    specification = problem_named(problem, session.settings.home)
     rows = [
         {
             "rule": rule.id,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from teppr.cli.problem_options import Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.errors import BadInput, Corrupt, SplitRefused
 
@@ -27,7 +28,7 @@ INKS = "█▓▒░▞"
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the dataset; the version is made from the content.")],
-    problem: Annotated[str, typer.Option(help="Annotation specification of the files to take.")] = "ods",
+    problem: Problem = "ods",
     labels: Annotated[list[str] | None, typer.Option(help="Only these labels, in this order: a,b,c.")] = None,
     rename: Annotated[list[str] | None, typer.Option(metavar="OLD=NEW", help="Rename or merge; repeatable.")] = None,
     where: Annotated[str, typer.Option(help="Conditions on annotator, batch, file, filename, label, shape.")] = "",

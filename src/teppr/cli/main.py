@@ -33,6 +33,7 @@ COMMANDS: dict[str, Entry] = {
     "demo": Entry("demo", "demo", SETUP, "Run the whole line once, from annotation files to a prediction."),
     "doctor": Entry("doctor", "doctor", SETUP, "Say what is installed, what is missing, and which settings hold."),
     "annotations": Entry("annotations", "app", ANNOTATIONS, "Ingest, check, count, export and convert annotations."),
+    "problems": Entry("problems", "app", ANNOTATIONS, "List, show and check annotation specifications."),
     "dataset": Entry("dataset", "app", ANNOTATIONS, "Create, show and verify dataset versions."),
     "train": Entry("train", "train", WORKFLOW, "Train a network as an experiment file says."),
     "evaluate": Entry("evaluate", "evaluate", WORKFLOW, "Measure a run or a model, or any COCO results."),

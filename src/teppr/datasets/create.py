@@ -19,7 +19,7 @@ from teppr.datasets.split import split
 from teppr.datasets.tables import ImageRow
 from teppr.datasets.write import Content, check_name, write_snapshot
 from teppr.errors import UnknownName
-from teppr.problems.contract import PROBLEMS
+from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import Store
 from teppr.types import AnnotationFile
@@ -57,11 +57,13 @@ def create(
 ) -> Snapshot:
     """Write a dataset version, or find it written already.
 
+    problem: id or file of the annotation specification
     Raises SplitRefused where labels cannot be in every split, BadInput and UnknownName for wrong conditions.
     """
     check_name(name)
     options = options or CreateOptions()
-    selection = select(store, PROBLEMS.load(problem), options.select, progress)
+    specification = problem_named(problem, home)
+    selection = select(store, specification, options.select, progress)
     if unknown := set(options.allow_missing).difference(selection.labels):
         raise UnknownName.of("label", min(unknown), selection.labels)
     if options.assign:
@@ -70,8 +72,9 @@ def create(
         splits = _by_shares(selection, options)
     content = Content(
         name=name,
-        problem=problem,
+        problem=specification.id,
         labels=selection.labels,
+        colors=specification.colors,
         rows=[_row(image, place) for image, place in zip(selection.images, splits, strict=True)],
         split=_record(options),
         filters=options.select.as_record(),

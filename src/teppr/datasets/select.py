@@ -130,6 +130,9 @@ class _Chooser:
             # Something is there, but nobody knows what: as background it would teach the network a lie.
             self._left_out["entries whose regions were all rejected"] += 1
             return
+        if image.regions and not any(_is_labelled(region) for region in image.regions):
+            self._left_out["entries none of whose regions is labelled"] += 1
+            return
         file = self._files[image.file_sha256]
         values = {"annotator": image.annotator, "batch": image.batch, "filename": image.filename}
         if not hold(self._conditions, IMAGE_FIELDS, {**values, "file": PurePath(file.path).name}):
@@ -139,6 +142,9 @@ class _Chooser:
         self._entries.setdefault(image.sha256, []).append((image, regions))
 
     def _wants(self, region: Region) -> bool:
+        if not _is_labelled(region):
+            self._left_out["regions without a label"] += 1
+            return False
         stored = region.label or ""
         label = self._options.rename.get(stored, stored)
         self._stored.add(stored)
@@ -205,7 +211,7 @@ class _Chooser:
         if self._options.labels is not None:
             return self._options.labels
         found = {region.label for image in images for region in image.regions}
-        listed = [label for label in self._problem.labels if label in found]
+        listed = [label for label in self._problem.label_names if label in found]
         return (*listed, *sorted(found.difference(listed)))
 
     def _united(self, entries: list[tuple[StoredImage, tuple[RegionRow, ...]]]) -> SelectedImage:
@@ -246,6 +252,10 @@ def _not_among(drawn: Iterable[RegionRow], others: Sequence[RegionRow]) -> list[
 
 def _known(values: Iterable[str | None]) -> tuple[str, ...]:
     return tuple(sorted({value for value in values if value is not None}))
+
+
+def _is_labelled(region: Region) -> bool:
+    return bool(region.label and region.label.strip())
 
 
 def _area_of(region: Region) -> float:

@@ -47,6 +47,7 @@ class Content:
 
     labels: in the order of their ids; every region's label is one of them
     rows: in any order; the version does not depend on it
+    colors: of labels that have one of their own
     """
 
     name: str
@@ -57,6 +58,7 @@ class Content:
     filters: Mapping[str, Any] = field(default_factory=dict)
     parents: tuple[Parent, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    colors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -134,7 +136,7 @@ def _write(
 def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool) -> DatasetDocument:
     """The document with its version; the hashes of the tables' files, which it does not depend on, are still empty."""
     regions = [region for row in content.rows for region in row.regions]
-    colors = colors_of(content.labels)
+    colors = colors_of(content.labels, content.colors)
     document = DatasetDocument(
         name=content.name,
         version="",

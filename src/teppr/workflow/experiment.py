@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import orjson
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from teppr.architectures.contract import ARCHITECTURES
+from teppr.document import DocumentKind, Part, yaml_of
 from teppr.errors import BadExperiment, BadInput
+from teppr.problems.contract import Criteria
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
-from teppr.workflow.document import Document
 
-CRITERION = re.compile(r"(>=|<=|>|<)\s*-?\d+(\.\d+)?([eE][+-]?\d+)?")
 METRIC = re.compile(r"val/((box|mask)/)?(map|map_50|map_75|mar_100)|loss")
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
-
-
-class Part(BaseModel):
-    """A section of the file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
 
 
 class Stage(Part):
@@ -140,7 +131,7 @@ class Publish(Part):
     """Under which key to release the model, and what it must reach."""
 
     key: str = Field(description="<org>-<problem>-<release>.")
-    accept: Mapping[str, str] = Field(
+    accept: Criteria = Field(
         default_factory=dict, description='Criteria that must hold, such as {test/map_50: ">= 0.60"}.'
     )
     licence: str = Field(default="", description="The licence of the weights.")
@@ -152,14 +143,6 @@ class Publish(Part):
             return Release.parse(key).key
         except BadInput as error:
             raise ValueError(str(error)) from error
-
-    @field_validator("accept")
-    @classmethod
-    def _criteria(cls, accept: Mapping[str, str]) -> Mapping[str, str]:
-        for name, criterion in accept.items():
-            if not CRITERION.fullmatch(criterion):
-                raise ValueError(f'a criterion is like ">= 0.60" or "<= 120", got {criterion!r} for {name}')
-        return accept
 
 
 class Report(Part):
@@ -191,7 +174,7 @@ class Experiment(Part):
     def to_yaml(self) -> str:
         """The effective experiment, defaults filled in, as a file that reads back to the same."""
         value = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return yaml.safe_dump(value, sort_keys=False, width=110, allow_unicode=True)
+        return yaml_of(value)
 
     def training_fingerprint(self) -> str:
         """The same for experiments whose training is the same, whatever else they ask for."""
@@ -199,58 +182,19 @@ class Experiment(Part):
         return hashlib.sha256(orjson.dumps(what, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+EXPERIMENTS = DocumentKind(
+    model=Experiment,
+    noun="experiment",
+    form="an experiment is a mapping with name, dataset, train ...",
+    error=BadExperiment,
+)
+
+
 def read_experiment(path: Path) -> Experiment:
     """The experiment in a file; raises BadExperiment with file, line, key and the known keys."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadExperiment(f"cannot read the experiment file {path}: {error}") from error
-    return parse_experiment(text, name=str(path))
+    return EXPERIMENTS.read(path)
 
 
 def parse_experiment(text: str, *, name: str) -> Experiment:
     """The experiment in a text; `name` is what messages call it."""
-    document = Document.parse(text, name)
-    if not isinstance(document.value, dict):
-        raise BadExperiment(f"{name}: an experiment is a mapping with name, dataset, train ..., got {document.value!r}")
-    try:
-        return Experiment.model_validate(document.value)
-    except ValidationError as error:
-        lines = [_explain(document, item["loc"], item["type"], item["msg"], item["input"]) for item in error.errors()]
-        raise BadExperiment("\n".join(lines)) from None
-
-
-def _explain(document: Document, path: Sequence[str | int], kind: str, message: str, given: object) -> str:
-    where = f"{document.name}:{document.line_of(path)}: {_dotted(path)}"
-    if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
-        near = get_close_matches(str(path[-1]), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{where}: unknown key{hint}; known: {', '.join(known)}"
-    if kind == "missing":
-        return f"{where}: is missing; it must be given"
-    if kind == "value_error":
-        return f"{where}: {message.removeprefix('Value error, ')}"
-    return f"{where}: {message[:1].lower()}{message[1:]}, got {given!r}"
-
-
-def _dotted(path: Sequence[str | int]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".")
-
-
-def _known_keys(path: Sequence[str | int]) -> list[str]:
-    part: type[BaseModel] = Experiment
-    for step in path:
-        if isinstance(step, str):
-            part = _part_of(_fields(part)[step])
-    return list(_fields(part))
-
-
-def _fields(part: type[BaseModel]) -> dict[str, Any]:
-    return {field.alias or name: field.annotation for name, field in part.model_fields.items()}
-
-
-def _part_of(annotation: Any) -> type[BaseModel]:  # noqa: ANN401 - a type in any of typing's forms
-    inner = get_args(annotation)
-    return next((arg for arg in inner if isinstance(arg, type) and issubclass(arg, Part)), annotation)
+    return EXPERIMENTS.parse(text, name=name)

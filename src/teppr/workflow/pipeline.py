@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from teppr.document import Part
 from teppr.errors import TepprError
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import Progress
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
-from teppr.workflow.experiment import Part, Publish
+from teppr.workflow.experiment import Publish
 from teppr.workflow.model import open_model
 from teppr.workflow.predict import find_pictures, predict_files
 from teppr.workflow.publish import PublishRequest, publish

@@ -15,7 +15,8 @@ from teppr.datasets.snapshot import Snapshot, SnapshotImage, find_snapshot
 from teppr.errors import AlreadyThere, BadInput, CriteriaNotMet, Refused, TepprError, UnknownName
 from teppr.files import HALF_WRITTEN, sweep
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
-from teppr.problems.contract import PROBLEMS
+from teppr.problems.contract import Problem
+from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.registry.acceptance import Measured, Verdict, judge
 from teppr.registry.bundle import Bundle, write_bundle
@@ -89,6 +90,15 @@ def _released_and_cut_off(run: Run, home: Path, key: str) -> ReleaseInfo | None:
     return made[0] if made else None
 
 
+def metric_of(problem: Problem, figures: Mapping[str, Any]) -> float:
+    """The figure by which a problem's models are judged, 0 where it is undefined; raises UnknownName for one that was
+    not measured.
+    """
+    if problem.metric not in figures:
+        raise UnknownName.of(f"measured figure for problem {problem.id}", problem.metric, figures)
+    return float(figures[problem.metric] or 0)
+
+
 class _Publication:
     """One publication on its way."""
 
@@ -100,7 +110,7 @@ class _Publication:
         self.registry = Registry(home)
         self.target = parse_key(request.key)
         self.snapshot = find_snapshot(home, run.experiment.dataset)
-        self.problem = PROBLEMS.load(self.snapshot.problem)
+        self.problem = problem_named(self.snapshot.problem, home)
         self.evaluation: Mapping[str, Any] = run.evaluation["split"]
         self.accept = dict(request.accept or self.problem.accept)
         self.pictures = _Pictures(self.snapshot, max_pixels)
@@ -211,8 +221,8 @@ class _Publication:
         pictures = self.snapshot.images(split)
         found = find_all(find, pictures, max_pixels=self.max_pixels)
         names = [label.name for label in self.snapshot.labels]
-        value = measure(pictures, found, names, with_masks=False).metrics["box"].as_dict()[self.problem.metric]
-        return float(value or 0)
+        figures = measure(pictures, found, names, with_masks=False).metrics["box"].as_dict()
+        return metric_of(self.problem, figures)
 
     def _refuse_unmet(self, verdicts: Sequence[Verdict]) -> None:
         unmet = [verdict for verdict in verdicts if not verdict.met]
