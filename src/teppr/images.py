@@ -226,7 +226,7 @@ def _rgb(image: Image.Image) -> Pixels:
         with_alpha = image.convert("RGBA")
         background = Image.new("RGBA", image.size, "white")
         return np.asarray(Image.alpha_composite(background, with_alpha).convert("RGB"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _eight_bit_grey(values: npt.NDArray[np.float64]) -> Pixels:

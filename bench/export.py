@@ -1,0 +1,71 @@
+"""How much memory an export takes, and whether it grows: 20,000 regions beside 200,000, in every format of one file.
+
+Run it by: python bench/export.py [--regions 20000 200000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ingest import REGIONS_PER_IMAGE
+from teppr.formats import FORMATS
+
+PEAK = """
+import resource, runpy, sys, time
+start = time.perf_counter()
+sys.argv = ["teppr", *sys.argv[1:]]
+try:
+    runpy.run_module("teppr", run_name="__main__")
+except SystemExit as leaving:
+    if leaving.code:
+        raise
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(f"{peak_mb:.1f} {time.perf_counter() - start:.2f}", file=sys.stderr)
+"""
+"""Runs a command in this process and says the most memory that it held, in MB, and the seconds that it took."""
+
+
+def peak_of(store: Path, *words: str) -> tuple[float, float]:
+    """Most memory in MB and seconds of `teppr WORDS`."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *words],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TEPPR_STORE": f"sqlite:///{store}"},
+    )
+    peak_mb, seconds = done.stderr.strip().splitlines()[-1].split()
+    return float(peak_mb), float(seconds)
+
+
+def main() -> None:
+    """Fill two stores, export both in every format, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--regions", type=int, nargs=2, default=(20_000, 200_000))
+    few, many = parser.parse_args().regions
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for count in (few, many):
+            source = folder / f"{count}.json"
+            # In a process of its own: what a process once held counts for all that it starts.
+            make = f"import ingest, pathlib; ingest.write_coco(pathlib.Path({str(source)!r}), {count // REGIONS_PER_IMAGE})"
+            subprocess.run([sys.executable, "-c", make], check=True, cwd=Path(__file__).parent)
+            peak_mb, seconds = peak_of(folder / f"{count}.db", "annotations", "ingest", str(source), "--no-images")
+            print(f"ingest {count:8} regions  {peak_mb:7.1f} MB  {seconds:6.2f} s")
+        for plugin in FORMATS.all():
+            peaks = {}
+            for count in (few, many):
+                target = folder / f"{plugin.name}-{count}{plugin.suffixes[0]}"
+                words = ("annotations", "export", str(target), "--format", plugin.name)
+                peaks[count] = peak_of(folder / f"{count}.db", *words)
+            (low, _), (high, seconds) = peaks[few], peaks[many]
+            print(f"{plugin.name:12} {low:7.1f} MB  {high:7.1f} MB  x{high / low:.2f}  {many / seconds:9.0f} regions/s")
+
+
+if __name__ == "__main__":
+    main()
