@@ -53,8 +53,9 @@ def main() -> None:
         for count in (few, many):
             source = folder / f"{count}.json"
             # In a process of its own: what a process once held counts for all that it starts.
-            make = f"import ingest, pathlib; ingest.write_coco(pathlib.Path({str(source)!r}), {count // REGIONS_PER_IMAGE})"
-            subprocess.run([sys.executable, "-c", make], check=True, cwd=Path(__file__).parent)
+            made = f"write_coco(Path({str(source)!r}), {count // REGIONS_PER_IMAGE})"
+            make = f"from teppr.testing.large import write_coco; from pathlib import Path; {made}"
+            subprocess.run([sys.executable, "-c", make], check=True)
             peak_mb, seconds = peak_of(folder / f"{count}.db", "annotations", "ingest", str(source), "--no-images")
             print(f"ingest {count:8} regions  {peak_mb:7.1f} MB  {seconds:6.2f} s")
         for plugin in FORMATS.all():
