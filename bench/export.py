@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ingest import REGIONS_PER_IMAGE
 from teppr.formats import FORMATS
+from teppr.testing.large import REGIONS_PER_IMAGE
 
 PEAK = """
 import resource, runpy, sys, time
