@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from teppr.cli.annotation_people import agreement
 from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
@@ -395,6 +396,10 @@ def verify(
         typer.echo(f"{result.files} annotation files and {result.images} images are as they were ingested")
     if result.differences:
         raise typer.Exit(1)
+
+
+for command in (agreement,):
+    app.command()(command)
 
 
 @contextmanager

@@ -1,0 +1,89 @@
+"""Commands of `teppr annotations` for those who lead annotators: how far they agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from teppr.cli.session import Json, Session, note, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from teppr.annotations.agreement import Agreement
+
+
+def agreement(
+    ctx: typer.Context,
+    problem: Annotated[str, typer.Option(help="Annotation specification of the files.")] = "ods",
+    iou: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Overlap from which on two regions are one object.")
+    ] = 0.5,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write every object, as each annotator has it, to this file.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the disagreements drawn to this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""How far annotators agree on images that several of them worked on.
+
+    Regions are matched one to one by overlap (lines and points by distance). Krippendorff's alpha counts an object that
+    an annotator has not drawn as disagreement; 1 is full agreement, 0 what chance would give.
+
+    \b
+    Examples:
+      teppr annotations agreement --problem ods
+      teppr annotations agreement --iou 0.7 --html agreement/
+    """
+    from teppr.annotations.agreement import Agreement, compared, shared_images
+    from teppr.annotations.agreement_page import write_agreement, written
+    from teppr.problems import PROBLEMS
+    from teppr.store import open_store
+
+    session: Session = ctx.obj
+    result = Agreement(problem=PROBLEMS.load(problem).id, least_0_1=iou)
+    with open_store(session.settings.store_url) as store, progress("comparing annotators") as bar:
+        images = compared(shared_images(store, problem), iou, bar)
+        for shared in images if csv is None else written(images, csv):
+            result.add(shared)
+    if csv is not None:
+        note(f"written: {csv}")
+    if html is not None:
+        note(f"written: {write_agreement(result, html)}")
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _show_agreement(session, result)
+
+
+def _show_agreement(session: Session, result: Agreement) -> None:
+    if not result.images:
+        typer.echo("no image was annotated by several annotators")
+        return
+    typer.echo(f"{result.images} images shared, {result.objects} objects, Krippendorff's alpha {_figure(result.alpha)}")
+    pairs = [
+        (
+            " and ".join(pair.annotators),
+            pair.images,
+            "{} / {}".format(*pair.regions),
+            pair.matched,
+            *map(_figure, (pair.matched_0_1, pair.mean_similarity_0_1, pair.same_label_0_1, pair.kappa)),
+        )
+        for _, pair in sorted(result.pairs.items())
+    ]
+    columns = ("annotators", "images", "regions", "matched", "share", "mean overlap", "same label", "kappa")
+    print_table(session.console, "Annotators", columns, pairs)
+    labels = [(label or "?", result.times(label), _figure(result.alpha_of_label(label))) for label in result.labels]
+    print_table(session.console, "Labels", ("label", "regions", "alpha"), labels)
+    confused = [
+        (*pair.annotators, *("no region" if label is None else label or "?" for label in said), n)
+        for _, pair in sorted(result.pairs.items())
+        for said, n in pair.confusion.most_common()
+        if said[0] != said[1]
+    ]
+    if confused:
+        print_table(session.console, "Disagreements", ("one", "another", "one says", "another says", "times"), confused)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
