@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
 
 import orjson
 
+from teppr.annotations.charts import bar_chart, time_chart
 from teppr.annotations.names import provenance_of
 from teppr.annotations.pictures import Pictures
 from teppr.annotations.rules import RULES, Rule
@@ -30,6 +31,26 @@ SHOWN_PER_RULE = 60
 """So many findings of a rule are shown on a page, each with its picture; the others are counted."""
 SAMPLES = 24
 """So many annotated images are shown on the page of statistics."""
+
+
+def _checks(rule: str) -> str:
+    return RULES[rule].checks if rule in RULES else rule
+
+
+def _most_count(by: Mapping[str | None, Mapping[str, int]]) -> int:
+    return max((n for counts in by.values() for n in counts.values()), default=1)
+
+
+def _severity(rule: str) -> Severity:
+    return RULES[rule].severity if rule in RULES else Severity.NOTE
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "color": color_of,
+    "checks": _checks,
+    "severity": _severity,
+    "most_count": _most_count,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,14 +151,26 @@ def write_findings(findings: Iterable[Finding], folder: Path, files: Iterable[An
 
 
 def write_statistics(statistics: Statistics, store: Store, path: Path) -> Path:
-    """Write the page of statistics with pictures of annotated samples."""
+    """Write the page of statistics with charts, and pictures of annotated samples."""
     pictures = Pictures()
     samples = []
     for image in islice(_with_regions(store, statistics.problem), SAMPLES):
         picture = pictures.of_image(image)
         if picture is not None:
             samples.append((image, picture))
-    return write_html(path, "statistics.html", statistics=statistics, samples=samples)
+    labels, annotators, days = (statistics.groups[key] for key in ("label", "annotator", "released"))
+    dated = [(date.fromisoformat(row.value), row.regions) for row in days if row.value is not None]
+    return write_html(
+        path,
+        "statistics.html",
+        statistics=statistics,
+        by_label=bar_chart([(row.value or "unlabelled", row.regions, color_of(row.value or "?")) for row in labels]),
+        by_annotator=bar_chart([(row.value or "unknown", row.regions, None) for row in annotators]),
+        over_days=time_chart(dated),
+        undated=sum(row.regions for row in days if row.value is None),
+        rules=sorted({row.rule for row in statistics.findings}),
+        samples=samples,
+    )
 
 
 def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
@@ -153,7 +186,7 @@ def write_html(path: Path, template: str, **values: object) -> Path:
     """Fill one of the templates beside this module; the page is whole or absent."""
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     shared: dict[str, object] = {"made": made, "limit": SHOWN_PER_RULE}
-    return write_page(path, "teppr.annotations", template, shared | values, {"color": color_of})
+    return write_page(path, "teppr.annotations", template, shared | values, FILTERS)
 
 
 def _values(values: Mapping[str, Any]) -> str:
