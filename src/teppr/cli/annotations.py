@@ -151,7 +151,7 @@ def findings(
             file=_file_key(file),
             rule=rule,
             severity=severity,
-            with_superseded=superseded,
+            with_past=superseded,
         )
         if csv is not None:
             note(f"{write_csv(store.findings(query), csv)} findings in {csv}")
@@ -235,7 +235,7 @@ def files(
 
     session: Session = ctx.obj
     with _store(session) as store:
-        rows = [summary_row(summary) for summary in store.files(problem, with_superseded=not current)]
+        rows = [summary_row(summary) for summary in store.files(problem, with_past=not current)]
     if as_json:
         print_json(rows)
         return

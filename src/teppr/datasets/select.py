@@ -86,7 +86,7 @@ def select(store: Store, problem: Problem, options: SelectOptions, progress: Pro
 
     Raises BadInput where nothing is left, UnknownName for labels and annotators that are not there.
     """
-    summaries = list(store.files(problem.id, with_superseded=False))
+    summaries = list(store.files(problem.id, with_past=False))
     files = {summary.file.sha256: summary.file for summary in summaries if summary.accepted}
     if not files:
         raise BadInput(
