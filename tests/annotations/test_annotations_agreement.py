@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teppr.annotations.agreement import KEPT, NO_REGION, Agreement, Said, alpha_of, compared, shared_images
+from teppr.annotations.agreement import KEPT, NO_REGION, Agreement, Said, alpha_of, compared
 from teppr.annotations.agreement_page import COLUMNS, write_agreement, written
 from teppr.annotations.matching import Match, match
 from teppr.annotations.report import IngestReport
@@ -306,15 +306,15 @@ def two_opinions(delivery: Delivery, take: Take) -> None:
 
 @pytest.mark.usefixtures("two_opinions")
 def test_images_of_two_annotators_are_shared(store: Store) -> None:
-    shared = list(shared_images(store, "ods"))
+    shared = list(store.shared_images("ods"))
     assert sorted(tuple(one.filename for one in entries) for entries in shared) == [("a.png",) * 2, ("b.png",) * 2]
     assert [entries[0].sha256 for entries in shared] == sorted(entries[0].sha256 for entries in shared)
-    assert list(shared_images(store, "rld")) == []
+    assert list(store.shared_images("rld")) == []
 
 
 @pytest.mark.usefixtures("two_opinions")
 def test_the_page_draws_what_is_disagreed_on(store: Store, tmp_path: Path) -> None:
-    result = agreement(*shared_images(store, "ods"))
+    result = agreement(*store.shared_images("ods"))
     page = write_agreement(result, tmp_path / "pages").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg") == 2
     assert "<li>AT1: car, AT2: no region</li>" in page
@@ -325,7 +325,7 @@ def test_the_page_draws_what_is_disagreed_on(store: Store, tmp_path: Path) -> No
 @pytest.mark.usefixtures("two_opinions")
 def test_the_table_has_a_row_for_each_object_and_annotator(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "objects.csv"
-    images = list(written(compared(shared_images(store, "ods")), path))
+    images = list(written(compared(store.shared_images("ods")), path))
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -19,7 +19,7 @@ import numpy as np
 
 from teppr.annotations.matching import Match, groups, match, pairs_of
 from teppr.progress import QUIET, Progress
-from teppr.store.contract import ImageQuery, Store, StoredImage
+from teppr.store.contract import StoredImage
 from teppr.types import Region
 
 NO_REGION = None
@@ -284,20 +284,6 @@ def compared(
             for has, similarity in groups(regions, matches)
         ]
         yield SharedImage(image=image, regions=regions, matches=matches, objects=found)
-
-
-def shared_images(store: Store, problem: str) -> Iterator[tuple[StoredImage, ...]]:
-    """Images with accepted entries in current files of at least two annotators, one tuple an image, by sha256."""
-    annotators: defaultdict[str, set[str]] = defaultdict(set)
-    query = ImageQuery(problem=problem)
-    for image in store.images(query):
-        if image.sha256 and image.annotator:
-            annotators[image.sha256].add(image.annotator)
-    shared: dict[str, list[StoredImage]] = {sha256: [] for sha256, names in annotators.items() if len(names) > 1}
-    for image in store.images(query):
-        if image.sha256 in shared:
-            shared[image.sha256].append(image)
-    yield from (tuple(shared[sha256]) for sha256 in sorted(shared))
 
 
 def _by_annotator(entries: Iterable[StoredImage]) -> dict[str, list[Region]]:

@@ -110,6 +110,7 @@ class Judge:
             attributes=dict(record.attributes) or None,
             size_bytes=opened.size_bytes if opened else None,
             regions_rejected=len(record.regions) - len(regions),
+            perceptual_hash=opened.perceptual_hash if opened else None,
         )
 
     def _size_wh(self, record: ImageRecord, verdict: Verdict | None) -> tuple[int, int] | None:

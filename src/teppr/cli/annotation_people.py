@@ -35,7 +35,7 @@ def agreement(
       teppr annotations agreement --problem ods
       teppr annotations agreement --iou 0.7 --html agreement/
     """
-    from teppr.annotations.agreement import Agreement, compared, shared_images
+    from teppr.annotations.agreement import Agreement, compared
     from teppr.annotations.agreement_page import write_agreement, written
     from teppr.problems import PROBLEMS
     from teppr.store import open_store
@@ -43,7 +43,7 @@ def agreement(
     session: Session = ctx.obj
     result = Agreement(problem=PROBLEMS.load(problem).id, least_0_1=iou)
     with open_store(session.settings.store_url) as store, progress("comparing annotators") as bar:
-        images = compared(shared_images(store, problem), iou, bar)
+        images = compared(store.shared_images(problem), iou, bar)
         for shared in images if csv is None else written(images, csv):
             result.add(shared)
     if csv is not None:
