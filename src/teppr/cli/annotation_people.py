@@ -1,4 +1,4 @@
-"""Commands of `teppr annotations` for those who lead annotators: how far they agree."""
+"""Commands of `teppr annotations` for those who lead annotators: how far they agree, and what they were given twice."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from teppr.cli.session import Json, Session, note, print_json, print_table, prog
 
 if TYPE_CHECKING:
     from teppr.annotations.agreement import Agreement
+
+ROWS_SHOWN = 60
+"""So many files are shown; files and --json hold all."""
 
 
 def agreement(
@@ -54,6 +57,49 @@ def agreement(
         print_json(result.as_dict())
     else:
         _show_agreement(session, result)
+
+
+def duplicates(
+    ctx: typer.Context,
+    problem: Annotated[str | None, typer.Option(help="Only of this problem.")] = None,
+    within: Annotated[
+        int, typer.Option(min=0, max=12, help="Bits of 64 that hashes of alike images may differ in.")
+    ] = 6,
+    csv: Annotated[Path | None, typer.Option(help="Write all to this CSV file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pictures side by side to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Images that are there several times: copies of the same bytes, and pictures that look alike.
+
+    \b
+    Examples:
+      teppr annotations duplicates
+      teppr annotations duplicates --within 4 --html duplicates.html
+    """
+    from teppr.annotations.duplicates import duplicates_of, write_csv, write_page
+    from teppr.store import open_store
+
+    session: Session = ctx.obj
+    with open_store(session.settings.store_url) as store:
+        found = duplicates_of(store, problem, within)
+    if csv is not None:
+        note(f"{write_csv(found, csv)} rows in {csv}")
+    if html is not None:
+        note(f"written: {write_page(found, html)}")
+    if as_json:
+        print_json(found.as_dict())
+        return
+    typer.echo(f"{len(found.groups)} groups among {found.images} images")
+    rows = [
+        (number, group.kind, image.bits, Path(path).name, str(Path(path).parent))
+        for number, group in enumerate(found.groups)
+        for image in group.images
+        for path in image.paths
+    ]
+    if rows:
+        print_table(session.console, "Duplicates", ("group", "kind", "bits", "image", "in"), rows[:ROWS_SHOWN])
+    if len(rows) > ROWS_SHOWN:
+        typer.echo(f"the first {ROWS_SHOWN} of {len(rows)}; --csv, --html and --json give all")
 
 
 def _show_agreement(session: Session, result: Agreement) -> None:
