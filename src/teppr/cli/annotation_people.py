@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,6 +101,81 @@ def duplicates(
         print_table(session.console, "Duplicates", ("group", "kind", "bits", "image", "in"), rows[:ROWS_SHOWN])
     if len(rows) > ROWS_SHOWN:
         typer.echo(f"the first {ROWS_SHOWN} of {len(rows)}; --csv, --html and --json give all")
+
+
+def history(
+    ctx: typer.Context,
+    image: Annotated[str, typer.Argument(help="Image as its annotation file names it, or its sha256.")],
+    problem: Annotated[str | None, typer.Option(help="Only of this problem.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with each version drawn to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    r"""All entries of an image over all files, past ones as well: who, when, how many regions, and what became of them.
+
+    \b
+    Examples:
+      teppr annotations history street_p1_0001.jpg
+      teppr annotations history street_p1_0001.jpg --html history.html
+    """
+    from teppr.annotations.history import history_of, write_page
+    from teppr.store import open_store
+
+    session: Session = ctx.obj
+    with open_store(session.settings.store_url) as store:
+        versions = history_of(store, image, problem)
+    if html is not None:
+        note(f"written: {write_page(image, versions, html)}")
+    if as_json:
+        print_json([version.as_dict() for version in versions])
+        return
+    rows = [
+        (
+            file.released or "unknown",
+            file.annotator or "unknown",
+            Path(file.path).name,
+            file.tool,
+            file.problem,
+            version.image.sha256[:12],
+            len(version.image.regions),
+            version.state,
+        )
+        for version in versions
+        for file in (version.release.file,)
+    ]
+    columns = ("released", "annotator", "file", "tool", "problem", "sha256", "regions", "state")
+    print_table(session.console, f"History of {image}", columns, rows)
+
+
+def withdraw(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="Annotation file on record: path, or sha256.")],
+    why: Annotated[str, typer.Option(help="For what reason, for those who ask later.")],
+    problem: Annotated[
+        str | None, typer.Option(help="Of which problem, where the file is on record for several.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    r"""Take a release back: it stays on record and counts no more; the release before it is current again.
+
+    Ingesting the same file with --again brings it back.
+
+    \b
+    Examples:
+      teppr annotations withdraw images-p1-150126_AT1_via205_200126.json --why "made with last year's labels"
+    """
+    from teppr.annotations.history import withdraw as run
+    from teppr.store import open_store
+
+    session: Session = ctx.obj
+    key = file if len(file) == 64 and not Path(file).exists() else str(Path(file).absolute())
+    with open_store(session.settings.store_url) as store:
+        done = run(store, key, why, datetime.now(UTC), problem)
+    if as_json:
+        print_json(done.as_dict())
+        return
+    typer.echo(f"withdrawn: {Path(done.release.file.path).name}")
+    for path in done.current_again:
+        typer.echo(f"current again: {Path(path).name}")
 
 
 def _show_agreement(session: Session, result: Agreement) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from teppr.cli.annotation_people import agreement, duplicates
+from teppr.cli.annotation_people import agreement, duplicates, history, withdraw
 from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
@@ -398,7 +398,7 @@ def verify(
         raise typer.Exit(1)
 
 
-for command in (agreement, duplicates):
+for command in (agreement, duplicates, history, withdraw):
     app.command()(command)
 
 
