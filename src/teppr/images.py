@@ -153,6 +153,19 @@ def resize_to_fit(pixels: Pixels, longer_side_px: int) -> Pixels:
     return np.asarray(resized, dtype=np.uint8)
 
 
+def perceptual_hash(pixels: Pixels) -> str:
+    """16 hex digits that differ in few of their 64 bits between images that look alike (pHash).
+
+    The image in grey at 32 x 32, of its cosine transform the 8 x 8 lowest frequencies, row by row: a bit says whether
+    one is above their median. Another size, compression or brightness changes few bits; a crop or a turn changes many.
+    Images of one colour all have the same.
+    """
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    lowest = cv2.dct(small)[:8, :8]
+    return np.packbits(lowest > np.median(lowest)).tobytes().hex()
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """RGB pixels as the bytes of a PNG file."""
     buffer = io.BytesIO()

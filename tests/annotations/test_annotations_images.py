@@ -167,6 +167,6 @@ def test_a_killed_ingest_leaves_neither_records_nor_processes(delivery: Delivery
     assert not alive
     with open_store(url) as store:
         assert list(store.files()) == []
-        assert list(store.images(ImageQuery(with_superseded=True))) == []
+        assert list(store.images(ImageQuery(with_past=True))) == []
         report = ingest([path], store, PROBLEMS.load("ods"))
         assert report.entries.accepted == len(list(store.images(ImageQuery()))) == MANY

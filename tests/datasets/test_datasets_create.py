@@ -405,3 +405,53 @@ def test_real_deliveries_keep_their_places(data: Path, store: Store, home: Path)
 
     assert [snapshot.document.splits[split].images for split in snapshot.splits] == [61, 8]
     assert [snapshot.document.splits[split].regions for split in snapshot.splits] == [187, 24]  # 191 less 4 drawn twice
+
+
+def looking_alike(store: Store) -> None:
+    """Four images, of which the second and the third differ in three bits."""
+    hashes = ["0" * 16, "ffffffff00000000", "ffffffff00000007", "00000000ffffffff"]
+    images = [replace(stored_image(f"{i}", ("door", LARGE)), perceptual_hash=text) for i, text in enumerate(hashes)]
+    put_file(store, "a.json", images)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_images_that_look_alike_go_to_one_split(store: Store, home: Path, seed: int) -> None:
+    looking_alike(store)
+
+    options = CreateOptions(shares=HALVES, near_duplicates=6, seed=seed)
+    snapshot = create(store, home, "set", "ods", options)
+
+    assert any({"1.jpg", "2.jpg"} <= set(filenames(snapshot, split)) for split in HALVES)
+    assert snapshot.document.split.group_by == "image and near-duplicates within 6 bits"
+
+
+def test_near_duplicates_join_whole_batches(store: Store, home: Path) -> None:
+    alike = [replace(stored_image(name, ("door", LARGE)), perceptual_hash="f0" * 8) for name in ("1", "2")]
+    others = [
+        replace(stored_image(name, ("door", LARGE)), perceptual_hash=f"{int(name):x}" * 16) for name in ("3", "4", "5")
+    ]
+    put_file(store, "a.json", [alike[0], others[0]], batch="A")
+    put_file(store, "b.json", [alike[1], others[1]], batch="B")
+    put_file(store, "c.json", [others[2]], batch="C")
+
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by="batch", near_duplicates=6))
+
+    assert sorted(map(len, (filenames(snapshot, split) for split in HALVES))) == [1, 4]
+
+
+def test_what_cannot_be_compared_is_refused_as_near_duplicates(store: Store, home: Path) -> None:
+    looking_alike(store)
+    put_file(store, "b.json", [stored_image("9", ("door", LARGE))])
+
+    with pytest.raises(BadInput, match="which 1 of 5 images lack; ingest"):
+        create(store, home, "set", "ods", CreateOptions(shares=HALVES, near_duplicates=6))
+    with pytest.raises(BadInput, match="annotation files say the split"):
+        create(store, home, "set", "ods", CreateOptions(assign={"train": ("a.json",)}, near_duplicates=6))
+
+
+def test_the_record_speaks_of_near_duplicates_only_where_they_were_kept_together(store: Store, home: Path) -> None:
+    looking_alike(store)
+
+    first = create(store, home, "set", "ods", CreateOptions(shares=HALVES))
+
+    assert first.document.split.group_by == "image"

@@ -11,7 +11,8 @@ import pytest
 from teppr.errors import AlreadyThere, BadInput, BadSettings, Corrupt, Missing, MissingExtra
 from teppr.store import ImageQuery, Store, StoredImage, open_store
 from teppr.store.sqlite import SqliteStore
-from teppr.testing.store import StoreContract, annotation_file, put, region, stored_image, summary
+from teppr.testing.store import StoreContract
+from teppr.testing.store_records import annotation_file, put, region, stored_image, summary
 
 
 @pytest.fixture
@@ -171,13 +172,13 @@ WRITE_UNTIL_KILLED = """
 import sys
 from teppr.store import open_store
 from teppr.store.sqlite_writer import SqliteFileWriter
-from teppr.testing.store import annotation_file, finding, put, region, stored_image
+from teppr.testing.store_records import annotation_file, finding, put, region, stored_image
 
 def wait(self, file_id):
     print("moved, not committed", flush=True)
     sys.stdin.read()
 
-SqliteFileWriter._settle = wait
+SqliteFileWriter._say_what_supersedes = wait
 file = annotation_file()
 with open_store(sys.argv[1]) as store:
     put(store, file, [stored_image(file, f"{i}.jpg", [region()]) for i in range(200)], [finding(file)])
@@ -193,6 +194,6 @@ def test_a_process_killed_while_it_moves_a_file_over_leaves_nothing(path: Path) 
         child.kill()
     with open_store(url) as store:
         assert list(store.files()) == []
-        assert list(store.images(ImageQuery(with_superseded=True))) == []
+        assert list(store.images(ImageQuery(with_past=True))) == []
         put(store, annotation_file(), [stored_image(annotation_file(), "a.jpg", [region()])])
         assert len(list(store.images(ImageQuery()))) == 1

@@ -111,6 +111,7 @@ class Judge:
             attributes=dict(record.attributes) or None,
             size_bytes=opened.size_bytes if opened else None,
             regions_rejected=len(record.regions) - len(regions),
+            perceptual_hash=opened.perceptual_hash if opened else None,
         )
 
     def _size_wh(self, record: ImageRecord, verdict: Verdict | None) -> tuple[int, int] | None:
@@ -170,7 +171,8 @@ class Judge:
 
     def _of_region(self, broken: Broken, record: ImageRecord, region: Region) -> Finding:
         image, where = record.filename, region.where
-        return finding_of(broken, "region", self._file, self._problem, image=image, where=where, region=region)
+        found = finding_of(broken, "region", self._file, self._problem, image=image, where=where, region=region)
+        return replace(found, values={**_said_of(region), **found.values})
 
     def _of_unread(self, part: Unread, scope: Scope, image: str | None) -> Finding:
         # What cannot be made into a record cannot be accepted, whatever the problem says of the rule's severity.
@@ -204,6 +206,12 @@ def finding_of(
         values=broken.values,
         shape=None if region is None else region.shape,
     )
+
+
+def _said_of(region: Region) -> dict[str, Any]:
+    """What an annotator calls the region, so that a rejected one can be given back to be mended."""
+    said = {"label": region.label, "label_attribute": region.label_attribute, "attributes": dict(region.attributes)}
+    return {name: value for name, value in said.items() if value}
 
 
 def _size_is_as_declared(record: ImageRecord, image: Checked) -> Iterator[Broken]:

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from teppr.errors import BadImage, Missing
-from teppr.images import DEFAULT_MAX_PIXELS, decode, read_bytes
+from teppr.images import DEFAULT_MAX_PIXELS, decode, perceptual_hash, read_bytes
 
 Item = TypeVar("Item")
 
@@ -39,6 +39,7 @@ class Checked:
     size_wh: stored pixels
     orientation: EXIF orientation 1..8
     frames: more than 1 for animations and multi-page files, of which the first counts
+    perceptual_hash: see `teppr.images.perceptual_hash`
     """
 
     sha256: str
@@ -46,6 +47,7 @@ class Checked:
     size_wh: tuple[int, int]
     orientation: int
     frames: int
+    perceptual_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ def check_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Verdict:
     """Read, hash and decode one image whole."""
     try:
         data = read_bytes(path, max_pixels=max_pixels)
-        _, facts = decode(data, name=str(path), max_pixels=max_pixels)
+        pixels, facts = decode(data, name=str(path), max_pixels=max_pixels)
     except BadImage as error:
         return NotUsable(reason=error.reason, message=str(error))
     return Checked(
@@ -157,6 +159,7 @@ def check_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Verdict:
         size_wh=facts.size_wh,
         orientation=facts.orientation,
         frames=facts.frames,
+        perceptual_hash=perceptual_hash(pixels),
     )
 
 

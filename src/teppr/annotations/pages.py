@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import orjson
 
+from teppr.annotations.charts import bar_chart, time_chart
+from teppr.annotations.names import provenance_of
 from teppr.annotations.pictures import Pictures
 from teppr.annotations.rules import RULES, Rule
 from teppr.annotations.statistics import Statistics
+from teppr.annotations.told import Told, told
 from teppr.colors import color_of
 from teppr.pages import write_page
 from teppr.store.contract import ImageQuery, Store
-from teppr.types import Finding
+from teppr.types import AnnotationFile, Finding, Severity
 
 SHOWN_PER_RULE = 60
 """So many findings of a rule are shown on a page, each with its picture; the others are counted."""
@@ -30,23 +33,48 @@ SAMPLES = 24
 """So many annotated images are shown on the page of statistics."""
 
 
+def _checks(rule: str) -> str:
+    return RULES[rule].checks if rule in RULES else rule
+
+
+def _most_count(by: Mapping[str | None, Mapping[str, int]]) -> int:
+    return max((n for counts in by.values() for n in counts.values()), default=1)
+
+
+def _severity(rule: str) -> Severity:
+    return RULES[rule].severity if rule in RULES else Severity.NOTE
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "color": color_of,
+    "checks": _checks,
+    "severity": _severity,
+    "most_count": _most_count,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """A finding as a page shows it."""
 
     finding: Finding
+    told: Told
     picture: str | None
     values: str
 
 
 @dataclass(slots=True, kw_only=True)
 class AnnotatorPage:
-    """The findings of one annotator; None = unknown."""
+    """The findings of one annotator; None = unknown.
+
+    counts: {rule: {severity: how often}}
+    files: {path: what is on record of it, None where that is not known}
+    """
 
     annotator: str | None
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
     severities: Counter[str] = field(default_factory=Counter)
-    files: set[str] = field(default_factory=set)
+    files: dict[str, AnnotationFile | None] = field(default_factory=dict)
     shown: dict[str, list[Shown]] = field(default_factory=dict)
 
     @property
@@ -56,41 +84,93 @@ class AnnotatorPage:
 
     @property
     def rules(self) -> list[Rule]:
-        """Those that were broken."""
-        return [RULES[rule] for rule in sorted(self.counts) if rule in RULES]
+        """Those that were broken, the worst first."""
+        worst = {rule: min(map(list(Severity).index, map(Severity, counts))) for rule, counts in self.counts.items()}
+        return [RULES[rule] for rule in sorted(self.counts, key=lambda rule: (worst[rule], rule)) if rule in RULES]
 
-    def add(self, finding: Finding, pictures: Pictures) -> None:
+    @property
+    def releases(self) -> list[Release]:
+        """The annotation files that the findings are about, in the order of their names."""
+        return sorted((Release.of(path, file) for path, file in self.files.items()), key=lambda one: one.name)
+
+    def add(self, finding: Finding, file: AnnotationFile | None, pictures: Pictures) -> None:
         """Count a finding, and show it while there is room."""
-        self.counts[finding.rule] += 1
+        self.counts.setdefault(finding.rule, Counter())[finding.severity.value] += 1
         self.severities[finding.severity.value] += 1
-        self.files.add(finding.file)
+        self.files[finding.file] = file
         shown = self.shown.setdefault(finding.rule, [])
         if len(shown) < SHOWN_PER_RULE:
+            said = told(finding)
             picture = pictures.of_finding(finding)
-            shown.append(Shown(finding=finding, picture=picture, values=_values(finding.values)))
+            shown.append(Shown(finding=finding, told=said, picture=picture, values=_values(said.values)))
 
 
-def write_findings(findings: Iterable[Finding], folder: Path) -> list[Path]:
-    """Write `index.html` and a page for each annotator into `folder`; returns their paths, the index first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A delivered file as its annotator knows it.
+
+    said: problem, batch, tool and date, as far as they are known
+    next_name: how the mended file is to be called, so that it takes this one's place; None where names say nothing
+    """
+
+    name: str
+    said: str
+    next_name: str | None
+
+    @classmethod
+    def of(cls, path: str, file: AnnotationFile | None) -> Release:
+        """Of the file at a path, and what is on record of it."""
+        name = PurePath(path).name
+        released = f"released {file.released:%d %B %Y}" if file and file.released else None
+        known = (file.problem, file.batch, file.tool, released) if file else ()
+        stem, suffix = PurePath(name).stem, PurePath(name).suffix
+        follows = not provenance_of(name).notes
+        return cls(
+            name=name,
+            said=", ".join(text for text in known if text),
+            next_name=f"{stem.rpartition('_')[0]}_<ddmmyy>{suffix}" if follows else None,
+        )
+
+
+def write_findings(findings: Iterable[Finding], folder: Path, files: Iterable[AnnotationFile] = ()) -> list[Path]:
+    """Write `index.html` and a page for each annotator into `folder`; returns their paths, the index first.
+
+    A page tells of no other annotator, so that it can be sent to its own; the index is for who sends them.
+
+    files: what is on record of the files that the findings are about
+    """
+    on_record = {file.path: file for file in files}
     pages: dict[str | None, AnnotatorPage] = {}
     pictures = Pictures()
     for finding in findings:
         page = pages.setdefault(finding.annotator, AnnotatorPage(annotator=finding.annotator))
-        page.add(finding, pictures)
+        page.add(finding, on_record.get(finding.file), pictures)
     ordered = sorted(pages.values(), key=lambda page: page.annotator or "")
-    index = _write(folder / "index.html", "index.html", pages=ordered)
-    return [index, *(_write(folder / page.file_name, "findings.html", page=page) for page in ordered)]
+    index = write_html(folder / "index.html", "index.html", pages=ordered)
+    return [index, *(write_html(folder / page.file_name, "findings.html", page=page) for page in ordered)]
 
 
 def write_statistics(statistics: Statistics, store: Store, path: Path) -> Path:
-    """Write the page of statistics with pictures of annotated samples."""
+    """Write the page of statistics with charts, and pictures of annotated samples."""
     pictures = Pictures()
     samples = []
     for image in islice(_with_regions(store, statistics.problem), SAMPLES):
         picture = pictures.of_image(image)
         if picture is not None:
             samples.append((image, picture))
-    return _write(path, "statistics.html", statistics=statistics, samples=samples)
+    labels, annotators, days = (statistics.groups[key] for key in ("label", "annotator", "released"))
+    dated = [(date.fromisoformat(row.value), row.regions) for row in days if row.value is not None]
+    return write_html(
+        path,
+        "statistics.html",
+        statistics=statistics,
+        by_label=bar_chart([(row.value or "unlabelled", row.regions, color_of(row.value or "?")) for row in labels]),
+        by_annotator=bar_chart([(row.value or "unknown", row.regions, None) for row in annotators]),
+        over_days=time_chart(dated),
+        undated=sum(row.regions for row in days if row.value is None),
+        rules=sorted({row.rule for row in statistics.findings}),
+        samples=samples,
+    )
 
 
 def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
@@ -102,10 +182,11 @@ def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
             yield image
 
 
-def _write(path: Path, template: str, **values: object) -> Path:
+def write_html(path: Path, template: str, **values: object) -> Path:
+    """Fill one of the templates beside this module; the page is whole or absent."""
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     shared: dict[str, object] = {"made": made, "limit": SHOWN_PER_RULE}
-    return write_page(path, "teppr.annotations", template, shared | values, {"color": color_of})
+    return write_page(path, "teppr.annotations", template, shared | values, FILTERS)
 
 
 def _values(values: Mapping[str, Any]) -> str:

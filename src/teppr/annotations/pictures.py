@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from teppr.errors import BadImage
 from teppr.geometry import box_xywh, rings_of
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels, encode_jpeg, read, resize_to_fit
 from teppr.store.contract import StoredImage
-from teppr.types import Finding, Point, Polygon, Polyline, Ring, Shape, Spot, WholeImage
+from teppr.types import Finding, Point, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
 PICTURE_PX = 320
 """Longer side of a picture."""
@@ -46,13 +46,16 @@ class Pictures:
 
     def of_image(self, image: StoredImage) -> str | None:
         """The image with its regions."""
-        pixels = self._open(image.path)
+        return self.of_shapes(image.path, drawn_regions(image.regions))
+
+    def of_shapes(self, path: str, shapes: Iterable[Drawn], longer_side_px: int = PICTURE_PX) -> str | None:
+        """The image with these shapes, given in its pixels."""
+        pixels = self._open(path)
         if pixels is None:
             return None
-        small = resize_to_fit(pixels, PICTURE_PX)
+        small = resize_to_fit(pixels, longer_side_px)
         move = _mover((0, 0), small.shape[1] / pixels.shape[1])
-        shapes = [replace(drawn, shape=_moved(drawn.shape, move)) for drawn in drawn_regions(image.regions)]
-        return _data_url(draw(small, shapes))
+        return _data_url(draw(small, [replace(drawn, shape=_moved(drawn.shape, move)) for drawn in shapes]))
 
     def _open(self, path: str | None) -> Pixels | None:
         if path != self._path:
@@ -106,6 +109,9 @@ def _moved(shape: Shape, move: Callable[[Ring], Ring]) -> Shape:
             return Polyline(move(points))
         case Spot(cx=cx, cy=cy):
             return Spot(*move(((cx, cy),))[0])
+        case Rect(x=x, y=y, width=width, height=height):
+            (x0, y0), (x1, y1) = move(((x, y), (x + width, y + height)))
+            return Rect(x0, y0, x1 - x0, y1 - y0)
         case _:
             rings = tuple(move(ring) for ring in rings_of(shape) if ring)
             return Polygon(rings) if rings else Polyline(())

@@ -70,9 +70,11 @@ class IngestReport:
 
 
 def summary_row(summary: FileSummary) -> dict[str, Any]:
-    """A file on record as `teppr annotations files --json` prints it; `state`: "current", "superseded", "rejected"."""
+    """A file on record as `teppr annotations files --json` prints it.
+
+    `state`: "current", "rejected", "withdrawn" or "superseded".
+    """
     file = summary.file
-    state = "rejected" if not summary.accepted else "superseded" if summary.superseded_by else "current"
     return {
         "sha256": file.sha256,
         "path": file.path,
@@ -85,14 +87,23 @@ def summary_row(summary: FileSummary) -> dict[str, Any]:
         "cut": file.cut,
         "released": file.released,
         "ingested": summary.ingested,
-        "state": state,
+        "state": _state(summary),
         "superseded_by": summary.superseded_by,
+        "withdrawn": summary.withdrawn and {"when": summary.withdrawn.when, "why": summary.withdrawn.why},
         "images": summary.images,
         "entries": tally_row(summary.entries),
         "regions": tally_row(summary.regions),
         "labels": dict(summary.labels),
         "findings": dict(summary.findings),
     }
+
+
+def _state(summary: FileSummary) -> str:
+    if summary.withdrawn:
+        return "withdrawn"
+    if not summary.accepted:
+        return "rejected"
+    return "superseded" if summary.superseded_by else "current"
 
 
 def tally_row(tally: Tally) -> dict[str, int]:

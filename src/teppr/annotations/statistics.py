@@ -93,7 +93,7 @@ class Statistics:
 
 def statistics_of(store: Store, problem: str | None = None) -> Statistics:
     """Count what is current in the store."""
-    summaries = list(store.files(problem, with_superseded=False))
+    summaries = list(store.files(problem, with_past=False))
     names = {summary.file.sha256: summary.file.path for summary in summaries}
     accepted = sum(summary.accepted for summary in summaries)
     return Statistics(

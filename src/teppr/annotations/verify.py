@@ -55,7 +55,7 @@ def verify(store: Store, problem: str | None = None, *, workers: int = 1, progre
     """
     names: dict[str, str] = {}
     differences: list[Difference] = []
-    for summary in store.files(problem, with_superseded=False):
+    for summary in store.files(problem, with_past=False):
         path = summary.file.path
         names[summary.file.sha256] = path
         found = _document_problem(Path(path), summary.file)

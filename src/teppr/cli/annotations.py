@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.annotation_people import agreement, duplicates, history, withdraw
 from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
 from teppr.cli.problem_options import OnlyProblem, Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
@@ -17,7 +19,7 @@ from teppr.types import Provenance, Severity
 
 if TYPE_CHECKING:
     from teppr.formats.contract import WriteReport
-    from teppr.store.contract import Store
+    from teppr.store.contract import FindingQuery, Store
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -103,11 +105,17 @@ def ingest(
 @app.command()
 def findings(
     ctx: typer.Context,
+    redo: Annotated[
+        Path | None, typer.Argument(help="File to write what must be done again to, for the annotator's tool.")
+    ] = None,
+    format_name: Annotated[str | None, typer.Option("--as", help="Format of that file; default: via.")] = None,
     problem: OnlyProblem = None,
     annotator: Annotated[str | None, typer.Option(help="Only of this annotator.")] = None,
     file: Annotated[str | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only of this rule, such as DR12.")] = None,
-    severity: Annotated[Severity | None, typer.Option(help="Only of this severity.")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(help="Only of this severity; of what must be done again: at least this one.")
+    ] = None,
     superseded: Annotated[bool, typer.Option("--superseded", help="Of superseded releases as well.")] = False,
     csv: Annotated[Path | None, typer.Option(help="Write all to this CSV file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write pages with pictures to this folder.")] = None,
@@ -115,19 +123,24 @@ def findings(
 ) -> None:
     r"""What the design rules found, with values and how to mend it.
 
+    Pages and the file of what must be done again are for sending to the annotator.
+
     \b
     Examples:
       teppr annotations findings --severity error
       teppr annotations findings --annotator AT1 --html findings/
+      teppr annotations findings --annotator AT1 --as via redo.json
       teppr annotations findings --rule DR12 --json
     """
     from teppr.annotations.findings import finding_row, write_csv
     from teppr.annotations.rules import RULES
-    from teppr.errors import UnknownName
+    from teppr.errors import BadInput, UnknownName
     from teppr.store.contract import FindingQuery
 
     if rule is not None and rule not in RULES:
         raise UnknownName.of("design rule", rule, RULES)
+    if format_name is not None and redo is None:
+        raise BadInput("--as needs the file to write: teppr annotations findings --as via redo.json")
     session: Session = ctx.obj
     with _store(session) as store:
         query = FindingQuery(
@@ -136,18 +149,37 @@ def findings(
             file=_file_key(file),
             rule=rule,
             severity=severity,
-            with_superseded=superseded,
+            with_past=superseded,
         )
         if csv is not None:
             note(f"{write_csv(store.findings(query), csv)} findings in {csv}")
         if html is not None:
             from teppr.annotations.pages import write_findings
 
-            note(f"pages in {write_findings(store.findings(query), html)[0]}")
-        if as_json:
+            on_record = (summary.file for summary in store.files(problem))
+            note(f"pages in {write_findings(store.findings(query), html, on_record)[0]}")
+        if redo is not None:
+            _write_redo(store, query, format_name or "via", redo, as_json=as_json)
+        elif as_json:
             print_json([finding_row(found) for found in store.findings(query)])
         elif csv is None and html is None:
             show_findings(session, store, query)
+
+
+def _write_redo(store: Store, query: FindingQuery, format_name: str, path: Path, *, as_json: bool) -> None:
+    from teppr.annotations.redo import write_redo
+
+    least = query.severity or Severity.ERROR
+    redo = write_redo(store.findings(replace(query, severity=None)), format_name, path, least)
+    if as_json:
+        print_json({"path": str(path), **redo.as_dict()})
+        return
+    typer.echo(f"{redo.report.images} images with {redo.report.regions} regions to be done again in {path}")
+    if redo.unread:
+        note(f"{redo.unread} regions have no readable shape; their images say which (attribute teppr_unread)")
+    for name in redo.whole_files:
+        note(f"wrong as a whole, to be delivered again: {name}")
+    _say_what_is_not_said(redo.report.not_said)
 
 
 @app.command()
@@ -201,7 +233,7 @@ def files(
 
     session: Session = ctx.obj
     with _store(session) as store:
-        rows = [summary_row(summary) for summary in store.files(problem, with_superseded=not current)]
+        rows = [summary_row(summary) for summary in store.files(problem, with_past=not current)]
     if as_json:
         print_json(rows)
         return
@@ -362,6 +394,10 @@ def verify(
         typer.echo(f"{result.files} annotation files and {result.images} images are as they were ingested")
     if result.differences:
         raise typer.Exit(1)
+
+
+for command in (agreement, duplicates, history, withdraw):
+    app.command()(command)
 
 
 @contextmanager

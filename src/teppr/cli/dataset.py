@@ -41,6 +41,10 @@ def create(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
     group_by: Annotated[Grouping, typer.Option(help="What stays in one split whole.")] = "image",
+    near_duplicates: Annotated[
+        int | None,
+        typer.Option(metavar="BITS", help="Keep images in one split whose hashes differ so little, as in 6."),
+    ] = None,
     allow_missing: Annotated[list[str] | None, typer.Option(help="Label that a split may lack; repeatable.")] = None,
     pack: Annotated[bool, typer.Option("--pack", help="Copy the images too, so that the folder can travel.")] = False,
     json: Json = False,
@@ -59,6 +63,7 @@ def create(
       teppr dataset create street --problem ods --split 70/20/10 --seed 7
       teppr dataset create doors --labels door,hood --where "annotator!=AT3" --min-area 64
       teppr dataset create cars --rename front_bumper=bumper --rename rear_bumper=bumper --split 80/20
+      teppr dataset create road --near-duplicates 6 --split 80/20
       teppr dataset create cars --assign train=train_multiclass.json --assign "val=val_*.json"
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
@@ -80,6 +85,7 @@ def create(
         **_split_options(split, assign),
         seed=seed,
         group_by=group_by,
+        near_duplicates=near_duplicates,
         allow_missing=tuple(_listed(allow_missing)),
         pack=pack,
     )

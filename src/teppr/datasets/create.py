@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal, TypeAlias
@@ -18,7 +18,8 @@ from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.split import split
 from teppr.datasets.tables import ImageRow
 from teppr.datasets.write import Content, check_name, write_snapshot
-from teppr.errors import UnknownName
+from teppr.errors import BadInput, UnknownName
+from teppr.likeness import groups_alike
 from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import Store
@@ -34,6 +35,8 @@ class CreateOptions:
     shares: {split: share} by the splitter (see `teppr.datasets.split.shares_of`)
     assign: {split: patterns of annotation files}; where given, files say the split and `shares` are not used
     group_by: what goes to one split whole: each image, a batch, or a folder of images (frames of a video, a place)
+    near_duplicates: images whose perceptual hashes differ in at most so many bits go to one split as well, and with
+        them their groups; None = only copies of the same bytes do
     allow_missing: labels that need not be in every split
     pack: copy the images into the dataset
     """
@@ -43,6 +46,7 @@ class CreateOptions:
     assign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
     group_by: GroupBy = "image"
+    near_duplicates: int | None = None
     allow_missing: tuple[str, ...] = ()
     pack: bool = False
 
@@ -66,6 +70,8 @@ def create(
     selection = select(store, specification, options.select, progress)
     if unknown := set(options.allow_missing).difference(selection.labels):
         raise UnknownName.of("label", min(unknown), selection.labels)
+    if options.assign and options.near_duplicates is not None:
+        raise BadInput("near-duplicates are kept together by the splitter, and annotation files say the split here")
     if options.assign:
         splits = assigned(selection, options.assign, options.allow_missing)
     else:
@@ -107,9 +113,15 @@ def _record(options: CreateOptions) -> SplitRecord:
         method="shares",
         shares={place: share / total for place, share in options.shares.items()},
         seed=options.seed,
-        group_by=options.group_by,
+        group_by=_grouping(options),
         allow_missing=allowed,
     )
+
+
+def _grouping(options: CreateOptions) -> str:
+    if options.near_duplicates is None:
+        return options.group_by
+    return f"{options.group_by} and near-duplicates within {options.near_duplicates} bits"
 
 
 def _parent(file: AnnotationFile) -> Parent:
@@ -124,7 +136,7 @@ def _parent(file: AnnotationFile) -> Parent:
 
 
 def _by_shares(selection: Selection, options: CreateOptions) -> list[str]:
-    group_of = _groups(selection.images, options.group_by)
+    group_of = _groups(selection.images, options)
     sizes = np.bincount(group_of)
     carried: list[Counter[str]] = [Counter() for _ in sizes]
     for image, group in zip(selection.images, group_of.tolist(), strict=True):
@@ -134,7 +146,7 @@ def _by_shares(selection: Selection, options: CreateOptions) -> list[str]:
     return [assignment.splits[place] for place in assignment.split_of_group[group_of].tolist()]
 
 
-def _groups(images: Iterable[SelectedImage], group_by: GroupBy) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _groups(images: Sequence[SelectedImage], options: CreateOptions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The group of each image, numbered as they come; an image of two batches makes one group of them."""
     parent: dict[str, str] = {}
 
@@ -144,13 +156,26 @@ def _groups(images: Iterable[SelectedImage], group_by: GroupBy) -> np.ndarray[tu
         return key
 
     first = []
-    for image in images:
-        keys = _keys(image, group_by)
+    for image, alike in zip(images, _alike(images, options.near_duplicates), strict=True):
+        keys = (*_keys(image, options.group_by), *alike)
         first.append(keys[0])
         for key in keys:
             parent[root(key)] = root(keys[0])
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(root(key), len(numbers)) for key in first], np.int64)
+
+
+def _alike(images: Sequence[SelectedImage], within_bits: int | None) -> list[tuple[str, ...]]:
+    """For each image the key that it has in common with those that look alike; none where that is not asked."""
+    if within_bits is None:
+        return [()] * len(images)
+    hashes = [image.perceptual_hash for image in images if image.perceptual_hash]
+    if len(hashes) < len(images):
+        raise BadInput(
+            f"near-duplicates are found by the images' perceptual hashes, which {len(images) - len(hashes)} of "
+            f"{len(images)} images lack; ingest their annotation files again with: teppr annotations ingest --again"
+        )
+    return [(f"alike {group}",) for group in groups_alike(hashes, within_bits).tolist()]
 
 
 def _keys(image: SelectedImage, group_by: GroupBy) -> tuple[str, ...]:

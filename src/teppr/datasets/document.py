@@ -61,7 +61,8 @@ class SplitRecord(_Part):
     method: "shares" (by the splitter), "files" (as annotation files say)
     shares: {split: share}, they sum to 1
     files: {split: patterns of annotation files}
-    group_by: what went to one split whole: "image", "batch", "folder"
+    group_by: what went to one split whole: "image", "batch", "folder", each with " and near-duplicates within 6 bits"
+        where those were kept together
     """
 
     method: Literal["shares", "files"]

@@ -54,7 +54,10 @@ class SelectOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectedImage:
-    """One image, with the regions of all annotation files that have it; the same bytes are the same image."""
+    """One image, with the regions of all annotation files that have it; the same bytes are the same image.
+
+    perceptual_hash: None where none of its files was ingested with one
+    """
 
     path: str
     filename: str
@@ -64,6 +67,7 @@ class SelectedImage:
     annotators: tuple[str, ...]
     batches: tuple[str, ...]
     files: tuple[str, ...]
+    perceptual_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +90,7 @@ def select(store: Store, problem: Problem, options: SelectOptions, progress: Pro
 
     Raises BadInput where nothing is left, UnknownName for labels and annotators that are not there.
     """
-    summaries = list(store.files(problem.id, with_superseded=False))
+    summaries = list(store.files(problem.id, with_past=False))
     files = {summary.file.sha256: summary.file for summary in summaries if summary.accepted}
     if not files:
         raise BadInput(
@@ -235,6 +239,7 @@ class _Chooser:
             annotators=_known(image.annotator for image in images),
             batches=_known(image.batch for image in images),
             files=_known(image.file_sha256 for image in images),
+            perceptual_hash=next((image.perceptual_hash for image in images if image.perceptual_hash), None),
         )
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
-"""Kept in the database's `user_version`; another number is refused, never guessed at."""
+from teppr.store.rollups import ROLLUP_COLUMNS
+from teppr.store.rows import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS
+
+SCHEMA_VERSION = 2
+"""Kept in the database's `user_version`; an older one is brought up to it, a newer one refused, never guessed at."""
 
 APPLICATION_ID = 0x74657072
 """Kept in the database's header ("tepr"): another program's SQLite file is not taken for a store."""
 
-IMAGE_COLUMNS = "path, sha256, width, height, orientation, filename, entry_attributes, size_bytes, regions_rejected"
-REGION_COLUMNS = (
-    "position, kind, shape, label, label_attribute, attributes, place, is_crowd, source_id, box, area, "
-    "box_area_px, mask_area_px"
-)
-FINDING_COLUMNS = (
-    "rule, severity, scope, message, remedy, image, region_index, place, vals, shape_kind, shape, image_path"
-)
+ROLLUPS = """
+CREATE TABLE rollups (
+    file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
+    grouping TEXT NOT NULL, value TEXT,
+    images INTEGER NOT NULL, image_area_px REAL NOT NULL, regions INTEGER NOT NULL, largest INTEGER NOT NULL,
+    box_area_px REAL NOT NULL, mask_area_px REAL NOT NULL
+);
+CREATE INDEX rollups_by_file ON rollups (file_id, grouping);
+"""
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE files (
     id INTEGER PRIMARY KEY,
     sha256 TEXT NOT NULL,
@@ -32,7 +36,7 @@ CREATE TABLE files (
     images INTEGER NOT NULL,
     labels TEXT NOT NULL, shapes TEXT NOT NULL, findings TEXT NOT NULL,
     ingested TEXT NOT NULL,
-    superseded_by TEXT,
+    superseded_by TEXT, withdrawn TEXT, withdrawn_why TEXT,
     UNIQUE (sha256, problem)
 );
 CREATE TABLE images (
@@ -40,7 +44,8 @@ CREATE TABLE images (
     file_id INTEGER NOT NULL REFERENCES files (id) ON DELETE CASCADE,
     path TEXT NOT NULL, sha256 TEXT NOT NULL,
     width INTEGER NOT NULL, height INTEGER NOT NULL, orientation INTEGER NOT NULL,
-    filename TEXT NOT NULL, entry_attributes TEXT, size_bytes INTEGER, regions_rejected INTEGER NOT NULL
+    filename TEXT NOT NULL, entry_attributes TEXT, size_bytes INTEGER, regions_rejected INTEGER NOT NULL,
+    perceptual_hash TEXT
 );
 CREATE TABLE regions (
     image_id INTEGER NOT NULL REFERENCES images (id) ON DELETE CASCADE,
@@ -59,21 +64,29 @@ CREATE TABLE findings (
     image TEXT, region_index INTEGER, place TEXT NOT NULL, vals TEXT,
     shape_kind TEXT, shape TEXT, image_path TEXT
 );
-"""
+{ROLLUPS}"""
 
 INDEXES = """
 CREATE INDEX files_by_batch ON files (problem, batch, annotator);
 CREATE INDEX files_by_path ON files (path);
 CREATE INDEX images_by_file ON images (file_id);
 CREATE INDEX images_by_content ON images (sha256);
+CREATE INDEX images_by_name ON images (filename);
 CREATE INDEX findings_by_file ON findings (file_id);
 """
 
 STAGING = f"""
-CREATE TEMP TABLE staged_images (id INTEGER PRIMARY KEY, {IMAGE_COLUMNS});
-CREATE TEMP TABLE staged_regions (image_id, {REGION_COLUMNS});
-CREATE TEMP TABLE staged_findings (id INTEGER PRIMARY KEY, {FINDING_COLUMNS});
+CREATE TEMP TABLE staged_images (id INTEGER PRIMARY KEY, {", ".join(IMAGE_COLUMNS)});
+CREATE TEMP TABLE staged_regions (image_id, {", ".join(REGION_COLUMNS)});
+CREATE TEMP TABLE staged_findings (id INTEGER PRIMARY KEY, {", ".join(FINDING_COLUMNS)});
 """
 """Private to one connection and gone with it: a file is gathered here while its images are checked, so that the
 database is locked only for the moment in which all of it is moved over.
 """
+
+INSERT_ROLLUP = f"INSERT INTO rollups (file_id, {', '.join(ROLLUP_COLUMNS)}) VALUES (?{', ?' * len(ROLLUP_COLUMNS)})"  # noqa: S608 - ours
+
+
+def statements(script: str) -> list[str]:
+    """The script's statements one by one: `executescript` would commit a transaction that is open."""
+    return [statement for statement in script.split(";") if statement.strip()]

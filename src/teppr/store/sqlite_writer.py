@@ -5,13 +5,28 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace as changed
 
 from teppr.errors import AlreadyThere
 from teppr.measures import measure
 from teppr.store.contract import FileSummary, FileWriter, StoredImage
-from teppr.store.sqlite_rows import Row, date_of, row_of_finding, row_of_image, row_of_region, row_of_summary
-from teppr.store.sqlite_schema import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS, STAGING
+from teppr.store.rollups import Rollups
+from teppr.store.rows import (
+    FINDING_COLUMNS,
+    IMAGE_COLUMNS,
+    REGION_COLUMNS,
+    Row,
+    row_of_finding,
+    row_of_image,
+    row_of_region,
+    row_of_summary,
+)
+from teppr.store.sqlite_schema import INSERT_ROLLUP, STAGING
+from teppr.store.sqlite_succession import SqliteLedger
+from teppr.store.succession import settle
 from teppr.types import AnnotationFile, Finding
+
+_IMAGES, _REGIONS, _FINDINGS = map(", ".join, (IMAGE_COLUMNS, REGION_COLUMNS, FINDING_COLUMNS))
 
 
 @contextmanager
@@ -32,11 +47,13 @@ class SqliteFileWriter(FileWriter):
     connection: of its own, since the temporary tables go when it is closed
     """
 
-    def __init__(self, connection: sqlite3.Connection, file: AnnotationFile, *, replace: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: AnnotationFile, *, replace: bool, settle: bool) -> None:
         self._connection = connection
         self._file = file
         self._replace = replace
+        self._settle = settle
         self._images = 0
+        self._rollups = Rollups()
         self.finished = False
         connection.executescript(STAGING)
 
@@ -49,7 +66,10 @@ class SqliteFileWriter(FileWriter):
         for image in images:
             self._images += 1
             image_rows.append((self._images, *row_of_image(image)))
-            region_rows.extend((self._images, *row_of_region(region, next(measures))) for region in image.regions)
+            rows = [row_of_region(region, next(measures)) for region in image.regions]
+            region_rows.extend((self._images, *row) for row in rows)
+            width, height = image.size_wh
+            self._rollups.add(float(width) * height, rows)
         with transaction(self._connection):
             self._insert("staged_images", image_rows)
             self._insert("staged_regions", region_rows)
@@ -62,15 +82,19 @@ class SqliteFileWriter(FileWriter):
 
     def finish(self, summary: FileSummary) -> None:
         """Move all that was staged into the database, in one transaction."""
+        if self._settle:
+            summary = changed(summary, superseded_by=None, withdrawn=None)
         with transaction(self._connection, "IMMEDIATE"):
-            self._make_room()
+            old_id = self._make_room()
             row = row_of_summary(summary)
+            if old_id and not self._settle:
+                row["id"] = old_id
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             cursor = self._connection.execute(f"INSERT INTO files ({names}) VALUES ({marks})", row)  # noqa: S608
             self._move(cursor.lastrowid or 0, with_images=summary.accepted)
-            if summary.accepted:
-                self._settle(cursor.lastrowid or 0)
+            if self._settle:
+                self._say_what_supersedes(cursor.lastrowid or 0)
         self.finished = True
 
     def _insert(self, table: str, rows: list[Row]) -> None:
@@ -78,57 +102,38 @@ class SqliteFileWriter(FileWriter):
             marks = ", ".join("?" * len(rows[0]))
             self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - ours
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> int | None:
+        """Remove what is on record of the file, if that may be replaced; its id."""
         identity = (self._file.sha256, self._file.problem)
-        if self._replace:
-            self._connection.execute("DELETE FROM files WHERE sha256 = ? AND problem = ?", identity)
-        elif self._connection.execute("SELECT 1 FROM files WHERE sha256 = ? AND problem = ?", identity).fetchone():
+        found = self._connection.execute("SELECT id FROM files WHERE sha256 = ? AND problem = ?", identity).fetchone()
+        if found is None:
+            return None
+        if not self._replace:
             raise AlreadyThere(f"{self._file.path} is on record already for {self._file.problem}")
+        self._connection.execute("DELETE FROM files WHERE id = ?", (found["id"],))
+        return int(found["id"])
 
     def _move(self, file_id: int, *, with_images: bool) -> None:
         run = self._connection.execute
         if with_images:
             first = run("SELECT coalesce(max(id), 0) FROM images").fetchone()[0]
             run(
-                f"INSERT INTO images (id, file_id, {IMAGE_COLUMNS}) "  # noqa: S608 - our own column names
-                f"SELECT id + ?, ?, {IMAGE_COLUMNS} FROM staged_images ORDER BY id",
+                f"INSERT INTO images (id, file_id, {_IMAGES}) "  # noqa: S608 - our own column names
+                f"SELECT id + ?, ?, {_IMAGES} FROM staged_images ORDER BY id",
                 (first, file_id),
             )
             run(
-                f"INSERT INTO regions (image_id, {REGION_COLUMNS}) "  # noqa: S608 - our own column names
-                f"SELECT image_id + ?, {REGION_COLUMNS} FROM staged_regions ORDER BY rowid",
+                f"INSERT INTO regions (image_id, {_REGIONS}) "  # noqa: S608 - our own column names
+                f"SELECT image_id + ?, {_REGIONS} FROM staged_regions ORDER BY rowid",
                 (first,),
             )
+            self._connection.executemany(INSERT_ROLLUP, [(file_id, *row) for row in self._rollups.rows()])
         run(
-            f"INSERT INTO findings (file_id, {FINDING_COLUMNS}) "  # noqa: S608 - our own column names
-            f"SELECT ?, {FINDING_COLUMNS} FROM staged_findings ORDER BY id",
+            f"INSERT INTO findings (file_id, {_FINDINGS}) "  # noqa: S608 - our own column names
+            f"SELECT ?, {_FINDINGS} FROM staged_findings ORDER BY id",
             (file_id,),
         )
 
-    def _settle(self, new_id: int) -> None:
-        """Say which of two releases of the same work is the newer."""
-        file = self._file
-        rivals = self._connection.execute(
-            "SELECT id, sha256, path, released FROM files WHERE problem = ? AND id != ? AND accepted "
-            "AND superseded_by IS NULL AND (path = ? OR (batch = ? AND annotator = ? AND part IS ?))",
-            (file.problem, new_id, file.path, file.batch, file.annotator, file.part),
-        ).fetchall()
-        for rival_id, sha256, path, released_text in rivals:
-            released = date_of(released_text)
-            if is_newer(file, path, released):
-                self._supersede(rival_id, file.sha256)
-            elif released and file.released and released > file.released:
-                self._supersede(new_id, sha256)
-
-    def _supersede(self, file_id: int, by_sha256: str) -> None:
-        self._connection.execute("UPDATE files SET superseded_by = ? WHERE id = ?", (by_sha256, file_id))
-
-
-def is_newer(file: AnnotationFile, other_path: str, other_released: object) -> bool:
-    """Whether a file written now takes the place of another of the same batch, part and annotator, or path."""
-    if file.path == other_path:
-        return True
-    if file.released is None or other_released is None:
-        return False
-    same_name = file.path.rpartition("/")[2] == other_path.rpartition("/")[2]
-    return bool(file.released > other_released) or (file.released == other_released and same_name)  # type: ignore[operator]
+    def _say_what_supersedes(self, file_id: int) -> None:
+        ledger = SqliteLedger(self._connection)
+        settle(ledger, ledger.release(file_id))

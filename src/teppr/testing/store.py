@@ -2,148 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
 
-from teppr.errors import AlreadyThere
-from teppr.store.contract import (
-    FileSummary,
-    FindingQuery,
-    ImageQuery,
-    Store,
-    StoredImage,
-)
-from teppr.types import (
-    AnnotationFile,
-    Circle,
-    Ellipse,
-    Finding,
-    Mask,
-    Polygon,
-    Polyline,
-    Rect,
-    Region,
-    Severity,
-    Shape,
-    Spot,
-    Tally,
-    WholeImage,
-)
-
-INGESTED = datetime(2026, 1, 15, 12, 30, tzinfo=UTC)
-
-SHAPES: tuple[Shape, ...] = (
-    Rect(1, 2, 30.5, 4),
-    Circle(50, 50, 10),
-    Ellipse(50, 50, 20, 10, 0.5),
-    Polygon((((0, 0), (10, 0), (10, 10)), ((20, 20), (30, 20), (25.25, 30)))),
-    Polygon((((0, 0), (10, 0), (10, 10)),), closed_in_file=True),
-    Polyline(((0, 0), (5, 5), (9, 1))),
-    Spot(3, 4),
-    WholeImage(),
-    Mask("04L4", (4, 4)),
-    Mask("04L4", (4, 4), compressed_in_file=False),
-)
+from teppr.errors import AlreadyThere, BadInput
+from teppr.store.contract import Counts, FindingQuery, Fingerprint, ImageQuery, Store, StoredImage
+from teppr.testing.store_counts import CountsContract
+from teppr.testing.store_records import SHAPES, annotation_file, finding, put, region, stored_image, summary
+from teppr.testing.store_succession import SuccessionContract
+from teppr.types import AnnotationFile, Polygon, Region, Severity
 
 
-def annotation_file(number: int = 1, **changes: Any) -> AnnotationFile:  # noqa: ANN401
-    """A file on its own: no other supersedes it unless the `changes` say so."""
-    file = AnnotationFile(
-        sha256=f"{number:064x}",
-        path=f"/jobs/{number}.json",
-        size_bytes=100 + number,
-        format="via",
-        problem="ods",
-        annotator="AT1",
-        tool="VIA 2.05",
-        batch=f"images-p{number}-230119_AT1",
-        part=number,
-        cut=date(2019, 1, 23),
-        released=date(2019, 2, 1),
-    )
-    return replace(file, **changes)
-
-
-def region(index: int = 0, label: str | None = "car", shape: Shape = SHAPES[0]) -> Region:
-    """An accepted region."""
-    return Region(shape=shape, label=label, index=index, where=f"regions[{index}]", label_attribute="name")
-
-
-def stored_image(
-    file: AnnotationFile, name: str = "a.jpg", regions: Iterable[Region] = (), *, content: int | None = None
-) -> StoredImage:
-    """An accepted entry of `file`; images of the same `content` have the same bytes."""
-    return StoredImage(
-        path=f"/images/{name}",
-        sha256=f"{hash(name) % 2**64 if content is None else content:064x}",
-        size_wh=(200, 100),
-        orientation=1,
-        filename=name,
-        file_sha256=file.sha256,
-        regions=tuple(regions),
-        annotator=file.annotator,
-        batch=file.batch,
-        attributes={"caption": 'a "quoted" text, £'},
-        size_bytes=1234,
-        regions_rejected=2,
-    )
-
-
-def finding(file: AnnotationFile, rule: str = "DR12", severity: Severity = Severity.ERROR) -> Finding:
-    """A finding about a region of `file`."""
-    return Finding(
-        rule=rule,
-        severity=severity,
-        scope="region",
-        message="the shape reaches 50 px beyond its image",
-        remedy="Move the points inside the image.",
-        file=file.path,
-        annotator=file.annotator,
-        image="a.jpg",
-        region_index=3,
-        where="regions[3]",
-        values={"beyond_px": 50, "box_xywh_px": [1, 2, 3, 4]},
-        shape=SHAPES[0],
-        image_path="/images/a.jpg",
-    )
-
-
-def summary(file: AnnotationFile, *, accepted: bool = True, images: int = 1) -> FileSummary:
-    """The accounting of `file`."""
-    return FileSummary(
-        file=file,
-        accepted=accepted,
-        entries=Tally(3, 2, 1),
-        regions=Tally(7, 5, 2),
-        images=images,
-        labels={"car": 5},
-        shapes={"rect": 7},
-        findings={"DR12": 2},
-        ingested=INGESTED,
-    )
-
-
-def put(
-    store: Store,
-    file: AnnotationFile,
-    images: Iterable[StoredImage] = (),
-    findings: Iterable[Finding] = (),
-    *,
-    accepted: bool = True,
-    replacing: bool = False,
-) -> None:
-    """Write a whole file."""
-    with store.writing(file, replace=replacing) as writer:
-        writer.add_images(images)
-        writer.add_findings(findings)
-        writer.finish(summary(file, accepted=accepted))
-
-
-class StoreContract:
+class StoreContract(SuccessionContract, CountsContract):
     """Every annotation database passes these."""
 
     def test_a_new_store_is_empty(self, store: Store) -> None:
@@ -226,57 +101,8 @@ class StoreContract:
         file = annotation_file()
         put(store, file, [stored_image(file, "a.jpg", [region()])], [finding(file)], accepted=False)
         assert list(store.files()) == [summary(file, accepted=False)]
-        assert list(store.images(ImageQuery(with_superseded=True))) == []
+        assert list(store.images(ImageQuery(with_past=True))) == []
         assert len(list(store.findings(FindingQuery()))) == 1
-
-    @pytest.mark.parametrize("newer_first", [False, True], ids=["in order", "the newer first"])
-    def test_a_newer_release_supersedes_whatever_the_order(self, store: Store, newer_first: bool) -> None:
-        old = annotation_file(1, path="/jobs/old.json")
-        new = annotation_file(2, path="/jobs/new.json", batch=old.batch, part=old.part, released=date(2019, 3, 1))
-        for file in (new, old) if newer_first else (old, new):
-            put(store, file, [stored_image(file, f"{file.size_bytes}.jpg", [region()])], [finding(file)])
-        by_sha = {found.file.sha256: found.superseded_by for found in store.files()}
-        assert by_sha == {old.sha256: new.sha256, new.sha256: None}
-        assert [image.file_sha256 for image in store.images(ImageQuery())] == [new.sha256]
-        assert len(list(store.images(ImageQuery(with_superseded=True)))) == 2
-        assert [found.file for found in store.findings(FindingQuery())] == [new.path]
-        assert len(list(store.findings(FindingQuery(with_superseded=True)))) == 2
-        assert [found.file for found in store.findings(FindingQuery(file=old.path))] == [old.path]
-        assert [found.file.sha256 for found in store.files(with_superseded=False)] == [new.sha256]
-        assert store.region_counts(())[0]["regions"] == 1
-
-    @pytest.mark.parametrize(
-        "changes",
-        [{"annotator": "AT2"}, {"batch": "another"}, {"part": 9}, {"problem": "rld"}, {"released": date(2019, 2, 1)}],
-        ids=str,
-    )
-    def test_other_work_supersedes_nothing(self, store: Store, changes: dict[str, Any]) -> None:
-        old = annotation_file(1)
-        same: dict[str, Any] = {"batch": old.batch, "part": old.part, "released": date(2019, 3, 1)}
-        put(store, old)
-        put(store, annotation_file(2, **(same | changes)))
-        assert [found.superseded_by for found in store.files()] == [None, None]
-
-    def test_a_rejected_release_supersedes_nothing(self, store: Store) -> None:
-        old = annotation_file(1)
-        put(store, old)
-        put(store, annotation_file(2, batch=old.batch, part=old.part, released=date(2020, 1, 1)), accepted=False)
-        assert [found.superseded_by for found in store.files()] == [None, None]
-
-    def test_of_two_files_at_one_path_the_later_counts(self, store: Store) -> None:
-        nobody: dict[str, Any] = {"annotator": None, "batch": None, "part": None, "released": None}
-        first = annotation_file(1, path="/jobs/a.json", **nobody)
-        second = annotation_file(2, path="/jobs/a.json", **nobody)
-        put(store, first)
-        put(store, second)
-        assert [found.superseded_by for found in store.files()] == [second.sha256, None]
-
-    def test_a_delivery_that_is_repeated_on_its_day_counts(self, store: Store) -> None:
-        first = annotation_file(1, path="/monday/a.json")
-        second = annotation_file(2, path="/friday/a.json", batch=first.batch, part=first.part)
-        put(store, first)
-        put(store, second)
-        assert [found.superseded_by for found in store.files()] == [second.sha256, None]
 
     def test_images_are_found_by_problem_annotator_and_file(self, store: Store) -> None:
         files = [
@@ -323,36 +149,6 @@ class StoreContract:
         assert store.annotators_of(sha256, "ods") == ("AT1", "AT2")
         assert store.annotators_of(sha256, "rld") == ()
 
-    def test_regions_are_counted_by_every_key(self, store: Store) -> None:
-        one = annotation_file(1)
-        two = annotation_file(2, annotator=None, batch=None, released=None)
-        box, disc = Rect(0, 0, 10, 20), Circle(50, 50, 10)
-        put(
-            store,
-            one,
-            [stored_image(one, "a.jpg", [region(0, "car", box), region(1, "car", box), region(2, "sign", disc)])],
-        )
-        put(store, two, [stored_image(two, "b.jpg", [region(0, "car", box)]), stored_image(two, "empty.jpg")])
-        car = {"images": 2, "image_area_px": 40000, "regions": 3, "largest_per_image": 2, "box_area_px": 600.0}
-        sign = {"images": 1, "image_area_px": 20000, "regions": 1, "largest_per_image": 1, "box_area_px": 400.0}
-        disc_area = pytest.approx(314.159265)
-        assert store.region_counts(("label",)) == [
-            {"label": "car", **car, "mask_area_px": 600.0},
-            {"label": "sign", **sign, "mask_area_px": disc_area},
-        ]
-        assert [(row["annotator"], row["regions"]) for row in store.region_counts(("annotator",))] == [
-            (None, 1),
-            ("AT1", 3),
-        ]
-        assert [row["released"] for row in store.region_counts(("released",))] == [None, date(2019, 2, 1)]
-        assert [row["file"] for row in store.region_counts(("file",))] == [one.sha256, two.sha256]
-        assert [row["batch"] for row in store.region_counts(("batch",))] == [None, one.batch]
-        by_two = [
-            (row["shape"], row["annotator"], row["regions"]) for row in store.region_counts(("shape", "annotator"))
-        ]
-        assert by_two == [("circle", "AT1", 1), ("rect", None, 1), ("rect", "AT1", 2)]
-        assert store.region_counts(("label",), "rld") == []
-
     def test_reading_streams_while_another_is_written(self, store: Store) -> None:
         one, two = annotation_file(1), annotation_file(2)
         put(store, one, [stored_image(one, f"{i}.jpg") for i in range(50)])
@@ -361,3 +157,101 @@ class StoreContract:
         put(store, two, [stored_image(two, "later.jpg")])
         names = [first.filename, *(image.filename for image in images)]
         assert [name for name in names if name != "later.jpg"] == [f"{i}.jpg" for i in range(50)]
+
+    def test_images_are_found_by_content_and_name(self, store: Store) -> None:
+        one, two = annotation_file(1), annotation_file(2)
+        put(store, two, [stored_image(two, "a.jpg", content=1), stored_image(two, "b.jpg", [region()], content=2)])
+        put(store, one, [stored_image(one, "a.jpg", content=3), stored_image(one, "c.jpg", content=2)])
+
+        def found(**conditions: Any) -> list[tuple[str, str]]:  # noqa: ANN401
+            return [(image.file_sha256, image.filename) for image in store.images(ImageQuery(**conditions))]
+
+        contents = [f"{number:064x}" for number in range(5)]
+        assert found(images=(contents[2],)) == [(two.sha256, "b.jpg"), (one.sha256, "c.jpg")]
+        assert found(images=(contents[3], contents[4], contents[2]), files=(one.sha256,)) == [
+            (one.sha256, "a.jpg"),
+            (one.sha256, "c.jpg"),
+        ]
+        assert found(images=tuple(contents) * 20_000, filename="b.jpg") == [(two.sha256, "b.jpg")]
+        assert found(images=()) == []
+        assert found(filename="a.jpg") == [(two.sha256, "a.jpg"), (one.sha256, "a.jpg")]
+        assert found(filename="a.jpg", images=(contents[2],)) == []
+        assert found(filename="A.jpg") == []
+
+    def test_images_of_several_annotators_are_shared(self, store: Store) -> None:
+        files = [annotation_file(number, annotator=f"AT{number}") for number in range(1, 5)]
+        again = annotation_file(5, annotator="AT1")
+        nobody, other = annotation_file(6, annotator=None), annotation_file(7, annotator="AT7", problem="rld")
+        old = annotation_file(8, annotator="AT8", released=date(2018, 1, 1))
+        new = annotation_file(9, annotator="AT8", batch=old.batch, part=old.part)
+
+        def entry(file: AnnotationFile, content: int) -> StoredImage:
+            return stored_image(file, f"{content}.jpg", [region(), region(1)], content=content)
+
+        put(store, files[1], [entry(files[1], 30), entry(files[1], 20)])
+        put(store, files[0], [entry(files[0], 20), entry(files[0], 10), entry(files[0], 20), entry(files[0], 40)])
+        put(store, files[2], [replace(entry(files[2], 50), sha256="")])
+        put(store, files[3], [replace(entry(files[3], 50), sha256="")])
+        put(store, again, [entry(again, 10)])
+        put(store, nobody, [entry(nobody, 10), entry(nobody, 30)])
+        put(store, other, [entry(other, 10)])
+        put(store, old, [entry(old, 40)])
+        put(store, new, [entry(new, 30)])
+        assert list(store.shared_images("ods")) == [
+            (entry(files[1], 20), entry(files[0], 20), entry(files[0], 20)),
+            (entry(files[1], 30), entry(new, 30)),
+        ]
+        assert list(store.shared_images("rld")) == []
+
+    def test_every_image_has_one_fingerprint(self, store: Store) -> None:
+        one, two = annotation_file(1), annotation_file(2, problem="rld")
+        old = annotation_file(3, released=date(2018, 1, 1))
+        new = annotation_file(4, batch=old.batch, part=old.part)
+        put(store, one, [stored_image(one, "b.jpg", content=2), stored_image(one, "a.jpg", content=2)])
+        put(store, two, [stored_image(two, "0.jpg", content=2), stored_image(two, "c.jpg", content=1)])
+        put(store, old, [stored_image(old, "old.jpg", content=3)])
+        put(store, new, [replace(stored_image(new, "new.jpg", content=4), perceptual_hash=None)])
+        put(store, new, [replace(stored_image(new, "new.jpg"), sha256="")], replacing=True)
+
+        def print_of(content: int, name: str) -> Fingerprint:
+            return Fingerprint(sha256=f"{content:064x}", perceptual_hash="00ff" * 4, path=f"/images/{name}")
+
+        assert list(store.fingerprints("ods")) == [print_of(2, "a.jpg")]
+        assert list(store.fingerprints()) == [print_of(1, "c.jpg"), print_of(2, "0.jpg")]
+
+    def test_text_that_a_database_may_trip_over_comes_back(self, store: Store) -> None:
+        file = annotation_file(annotator="A\"T'$1", batch="%_.*[é]\0", path="/jobs/$set.a/€.json")
+        attributes = {"$where": {"a.b": [{"": None}]}, "\0": "\0", "half": "\ud800", "big": -(2**80), "n": 1e300}
+        image = replace(stored_image(file, "$a.b\n.jpg", [region(label="$label.\0")]), attributes=attributes)
+        put(store, file, [image], [replace(finding(file), values=attributes)])
+        assert list(store.images(ImageQuery(annotators=("A\"T'$1",), filename="$a.b\n.jpg"))) == [image]
+        assert [found.values for found in store.findings(FindingQuery(file=file.path))] == [attributes]
+        assert store.region_counts(("label", "batch"))[0]["label"] == "$label.\0"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"filename": "half \ud800"}, {"size_bytes": 2**63}, {"size_wh": (2**64, 1)}],
+        ids=["half a character", "a size beyond 64 bits", "a width beyond 64 bits"],
+    )
+    def test_what_no_database_keeps_is_refused_and_leaves_nothing(self, store: Store, changes: dict[str, Any]) -> None:
+        file = annotation_file()
+        with pytest.raises(BadInput, match="cannot keep a value"):
+            put(store, file, [stored_image(file, "a.jpg"), replace(stored_image(file, "b.jpg"), **changes)])
+        self.test_a_new_store_is_empty(store)
+        put(store, file)
+
+    def test_an_image_of_very_many_regions_comes_back(self, store: Store) -> None:
+        file = annotation_file()
+        outline = Polygon((tuple((float(i), i / 3) for i in range(500)),))
+        images = [stored_image(file, "a.jpg", [region(i, shape=outline) for i in range(2000)]), stored_image(file)]
+        put(store, file, images)
+        assert list(store.images(ImageQuery())) == images
+        assert store.count() == Counts(files=1, images=2, regions=2000)
+        assert store.region_counts(("label", "shape"))[0]["largest_per_image"] == 2000
+        assert store.known_image(images[0].sha256) == ("/images/a.jpg",)
+
+    def test_a_store_says_what_it_is(self, store: Store) -> None:
+        about = store.about()
+        assert "://" in about.url
+        assert re.fullmatch(r"\w+ [\d.]+", about.back_end)
+        assert about.schema_version >= 1

@@ -1,18 +1,66 @@
-"""Our values as rows of the embedded store's tables and back."""
+"""Our values as flat rows and back: what every back end keeps, as columns of a table or fields of a document."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from teppr.measures import Measure
-from teppr.store.contract import FileSummary, StoredImage
+from teppr.store.contract import FileSummary, StoredImage, Withdrawal
 from teppr.store.records import json_of, shape_json, shape_of, value_of
 from teppr.types import NOTHING, AnnotationFile, Finding, Region, Severity, Tally
 
+IMAGE_COLUMNS = (
+    "path",
+    "sha256",
+    "width",
+    "height",
+    "orientation",
+    "filename",
+    "entry_attributes",
+    "size_bytes",
+    "regions_rejected",
+    "perceptual_hash",
+)
+REGION_COLUMNS = (
+    "position",
+    "kind",
+    "shape",
+    "label",
+    "label_attribute",
+    "attributes",
+    "place",
+    "is_crowd",
+    "source_id",
+    "box",
+    "area",
+    "box_area_px",
+    "mask_area_px",
+)
+FINDING_COLUMNS = (
+    "rule",
+    "severity",
+    "scope",
+    "message",
+    "remedy",
+    "image",
+    "region_index",
+    "place",
+    "vals",
+    "shape_kind",
+    "shape",
+    "image_path",
+)
+
 Row = tuple[Any, ...]
+
+
+class Named(Protocol):
+    """A row whose values are asked for by the names of their columns."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - columns are of any type
+        """The value of a column."""
 
 
 def row_of_summary(summary: FileSummary) -> dict[str, Any]:
@@ -41,10 +89,12 @@ def row_of_summary(summary: FileSummary) -> dict[str, Any]:
         "findings": json_of(summary.findings),
         "ingested": summary.ingested.isoformat(),
         "superseded_by": summary.superseded_by,
+        "withdrawn": None if summary.withdrawn is None else summary.withdrawn.when.isoformat(),
+        "withdrawn_why": None if summary.withdrawn is None else summary.withdrawn.why,
     }
 
 
-def summary_of(row: sqlite3.Row) -> FileSummary:
+def summary_of(row: Named) -> FileSummary:
     """From a row of `files`."""
     return FileSummary(
         file=AnnotationFile(
@@ -69,6 +119,7 @@ def summary_of(row: sqlite3.Row) -> FileSummary:
         findings=value_of(row["findings"]),
         ingested=datetime.fromisoformat(row["ingested"]),
         superseded_by=row["superseded_by"],
+        withdrawn=_withdrawal(row["withdrawn"], row["withdrawn_why"]),
     )
 
 
@@ -84,6 +135,7 @@ def row_of_image(image: StoredImage) -> Row:
         attributes,
         image.size_bytes,
         image.regions_rejected,
+        image.perceptual_hash,
     )
 
 
@@ -106,7 +158,7 @@ def row_of_region(region: Region, measured: Measure) -> Row:
     )
 
 
-def region_of(row: sqlite3.Row) -> Region:
+def region_of(row: Named) -> Region:
     """From a row with the REGION_COLUMNS."""
     box = row["box"]
     return Region(
@@ -123,7 +175,7 @@ def region_of(row: sqlite3.Row) -> Region:
     )
 
 
-def image_of(row: sqlite3.Row, regions: Sequence[Region]) -> StoredImage:
+def image_of(row: Named, regions: Sequence[Region]) -> StoredImage:
     """From a row of `images` with the file's provenance, and the regions that belong to it."""
     return StoredImage(
         path=row["path"],
@@ -138,6 +190,7 @@ def image_of(row: sqlite3.Row, regions: Sequence[Region]) -> StoredImage:
         attributes=None if row["entry_attributes"] is None else value_of(row["entry_attributes"]),
         size_bytes=row["size_bytes"],
         regions_rejected=row["regions_rejected"],
+        perceptual_hash=row["perceptual_hash"],
     )
 
 
@@ -160,7 +213,7 @@ def row_of_finding(finding: Finding) -> Row:
     )
 
 
-def finding_of(row: sqlite3.Row) -> Finding:
+def finding_of(row: Named) -> Finding:
     """From a row with the FINDING_COLUMNS, the file's path and annotator."""
     kind = row["shape_kind"]
     return Finding(
@@ -189,6 +242,10 @@ def _text(value: date | None) -> str | None:
     return None if value is None else value.isoformat()
 
 
+def _withdrawal(when: str | None, why: str | None) -> Withdrawal | None:
+    return None if when is None else Withdrawal(when=datetime.fromisoformat(when), why=why or "")
+
+
 def _tally(read: int, accepted: int) -> Tally:
     return Tally(read, accepted, read - accepted)
 
@@ -196,11 +253,3 @@ def _tally(read: int, accepted: int) -> Tally:
 def _box(values: Sequence[float]) -> tuple[float, float, float, float]:
     x, y, width, height = values
     return x, y, width, height
-
-
-def counts_of(row: sqlite3.Row, keys: Sequence[str]) -> Mapping[str, object]:
-    """A row of grouped counts with dates as dates."""
-    return {key: date_of(row[key]) if key == "released" else row[key] for key in (*keys, *_SUMS)}
-
-
-_SUMS = ("images", "image_area_px", "regions", "largest_per_image", "box_area_px", "mask_area_px")
