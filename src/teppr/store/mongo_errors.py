@@ -19,7 +19,8 @@ from pymongo.errors import (
 
 from teppr.errors import BadInput, BadSettings, Corrupt, Missing, TepprError
 
-_AUTHENTICATION_FAILED, _UNAUTHORIZED, _OUT_OF_DISK_SPACE = 18, 13, 14031
+_AUTHENTICATION_FAILED, _UNAUTHORIZED = 18, 13
+_OUT_OF_DISK_SPACE, _WRITE_CONFLICT, _DOCUMENT_TOO_LARGE = 14031, 112, 10334
 
 
 @contextmanager
@@ -35,23 +36,25 @@ def translated(address: str) -> Iterator[None]:
 
 
 def _translation(error: PyMongoError, address: str) -> TepprError:
-    if isinstance(error, DocumentTooLarge):
-        return BadInput(f"the annotation database cannot keep a value: a region is larger than 16 MB ({error})")
     if isinstance(error, ConnectionFailure):
-        return away(error, address)
+        return _away(error, address)
     code, said = _said(error)
+    if isinstance(error, DocumentTooLarge) or code == _DOCUMENT_TOO_LARGE:
+        return BadInput(f"the annotation database cannot keep a value: one region may have 16 MB, {said}")
     if code == _AUTHENTICATION_FAILED:
         return BadSettings(f"the annotation database {address} does not accept this user and password ({said})")
     if code == _UNAUTHORIZED:
         return BadSettings(f"this user may not do that in the annotation database {address} ({said}); see readWrite")
     if code == _OUT_OF_DISK_SPACE:
         return Missing(f"the annotation database {address} cannot grow: its disk is full; make room and repeat")
+    if code == _WRITE_CONFLICT:
+        return Missing(f"the annotation database {address} is too busy with what others write; repeat it later")
     if isinstance(error, BulkWriteError | WriteError | WriteConcernError):
         return Missing(f"the annotation database {address} cannot be written ({said}); mend that and repeat")
     return Corrupt(f"the annotation database {address} does not answer as expected: {said}")
 
 
-def away(error: PyMongoError, address: str) -> Missing:
+def _away(error: PyMongoError, address: str) -> Missing:
     """The server is not there: how it was looked for takes the driver a page to say, why is its first words."""
     why = str(error).partition(" (configured")[0].partition(", Timeout")[0]
     return Missing(f"the annotation database {address} does not answer ({why}); start it or check the URL, and repeat")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pymongo import IndexModel
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError
 
@@ -25,6 +26,9 @@ SCHEMA, ORDER = "schema", "order"
 
 Keys = Sequence[tuple[str, int]]
 
+UNSETTLED: Keys = [("unsettled", 1)]
+"""Of files whose process could not say what they supersede: there are hardly ever any."""
+
 INDEXES: Mapping[str, Sequence[Keys]] = {
     FILES: (
         [("order", 1)],
@@ -32,7 +36,7 @@ INDEXES: Mapping[str, Sequence[Keys]] = {
         [("problem", 1), ("batch", 1), ("annotator", 1)],
         [("path", 1)],
         [("superseded_by", 1)],
-        [("unsettled", 1)],
+        UNSETTLED,
     ),
     IMAGES: ([("content", 1), ("seq", 1)], [("sha256", 1), ("content", 1), ("seq", 1)], [("filename", 1)]),
     FINDINGS: ([("content", 1), ("seq", 1)],),
@@ -49,8 +53,7 @@ class Document(dict[str, Any]):
 
 def _to_version_1(database: Database[Document]) -> None:
     for name, indexes in INDEXES.items():
-        for keys in indexes:
-            database[name].create_index(list(keys), sparse=keys == [("unsettled", 1)])
+        database[name].create_indexes([IndexModel(list(keys), sparse=keys == UNSETTLED) for keys in indexes])
 
 
 MIGRATIONS: Sequence[Callable[[Database[Document]], None]] = (_to_version_1,)

