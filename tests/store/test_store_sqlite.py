@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from teppr.errors import AlreadyThere, BadInput, BadSettings, Corrupt, Missing, MissingExtra
+from teppr.errors import AlreadyThere, BadInput, BadSettings, Corrupt, Missing
 from teppr.store import ImageQuery, Store, StoredImage, open_store
 from teppr.store.sqlite import SqliteStore
 from teppr.testing.store import StoreContract
@@ -40,9 +40,12 @@ def test_an_unknown_url_is_refused_with_those_that_are_known(url: str) -> None:
         open_store(url)
 
 
-def test_mongodb_says_which_extra_it_needs() -> None:
-    with pytest.raises(MissingExtra, match=r"teppr\[mongo\]"):
-        open_store("mongodb://localhost/teppr")
+def test_what_is_not_there_is_made_only_if_it_may_be(path: Path) -> None:
+    with pytest.raises(Missing, match="no annotation database at"):
+        open_store(f"sqlite:///{path}", make=False)
+    assert not path.exists()
+    open_store(f"sqlite:///{path}").close()
+    open_store(f"sqlite:///{path}", make=False).close()
 
 
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:

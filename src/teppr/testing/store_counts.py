@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teppr.geometry import area, box_xywh
@@ -114,25 +114,27 @@ class CountsContract:
         assert by_two == [("circle", "AT1", 1), ("rect", None, 1), ("rect", "AT1", 2)]
         assert store.region_counts(("label",), "rld") == []
 
-    @given(st.lists(st.tuples(_files, st.lists(_images, max_size=3)), max_size=4))
-    @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_counts_never_disagree_with_the_regions(
-        self, store: Store, given_files: list[tuple[dict[str, Any], list[list[tuple[str | None, Shape]]]]]
-    ) -> None:
-        problem = next(_problems)
-        files: dict[str, AnnotationFile] = {}
-        for number, (changes, images) in enumerate(given_files):
-            file = annotation_file(number, problem=problem, **changes)
-            files[file.sha256] = file
-            regions = [[region(i, *of_region) for i, of_region in enumerate(of_image)] for of_image in images]
-            put(store, file, [stored_image(file, f"{i}.jpg", found) for i, found in enumerate(regions)])
-        for by in GROUPINGS:
-            found = [dict(row) for row in store.region_counts(by, problem)]
-            expected = counted(store.images(ImageQuery(problem=problem)), files, by)
-            for row in expected:
-                for name in ("box_area_px", "mask_area_px"):
-                    row[name] = pytest.approx(row[name])
-            assert found == expected, by
+    def test_counts_never_disagree_with_the_regions(self, store: Store) -> None:
+        # Given inside: a method that several classes inherit would be one property of several stores.
+        @given(st.lists(st.tuples(_files, st.lists(_images, max_size=3)), max_size=4))
+        @settings(deadline=None, max_examples=25)
+        def they_agree(given_files: list[tuple[dict[str, Any], list[list[tuple[str | None, Shape]]]]]) -> None:
+            problem = next(_problems)
+            files: dict[str, AnnotationFile] = {}
+            for number, (changes, images) in enumerate(given_files):
+                file = annotation_file(number, problem=problem, **changes)
+                files[file.sha256] = file
+                regions = [[region(i, *of_region) for i, of_region in enumerate(of_image)] for of_image in images]
+                put(store, file, [stored_image(file, f"{i}.jpg", found) for i, found in enumerate(regions)])
+            for by in GROUPINGS:
+                found = [dict(row) for row in store.region_counts(by, problem)]
+                expected = counted(store.images(ImageQuery(problem=problem)), files, by)
+                for row in expected:
+                    for name in ("box_area_px", "mask_area_px"):
+                        row[name] = pytest.approx(row[name])
+                assert found == expected, by
+
+        they_agree()
 
     def test_an_image_that_is_declared_absurdly_large_is_counted(self, store: Store) -> None:
         file = annotation_file()

@@ -1,0 +1,132 @@
+"""A MongoDB server as the store uses it: transactions where it has them, and reading that survives its pauses."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from pymongo import MongoClient, WriteConcern
+from pymongo.client_session import ClientSession
+from pymongo.errors import ConfigurationError, CursorNotFound, InvalidURI, PyMongoError, ServerSelectionTimeoutError
+from pymongo.read_concern import ReadConcern
+
+from teppr.errors import BadSettings
+from teppr.store.mongo_errors import translated
+from teppr.store.mongo_schema import Document
+
+Session: TypeAlias = ClientSession | None
+"""A transaction that is open; None where the server has none."""
+
+Result = TypeVar("Result")
+
+SERVER_SELECTION_MS = 5000
+"""How long a server is looked for; a URL may say otherwise."""
+
+CONFLICTS_S = 60.0
+"""How long a transaction is tried again that others come in between of."""
+LONGEST_PAUSE_S = 0.02
+TRANSIENT = "TransientTransactionError"
+
+_SNAPSHOT = ReadConcern("snapshot")
+_MAJORITY = WriteConcern(w="majority")
+_JOURNALED = WriteConcern(w="majority", j=True)
+
+
+class Connection:
+    """One database on a server.
+
+    url: `mongodb://<host>/<database>` with whatever options the driver knows
+    address: the same for people to read, without password and options
+    """
+
+    def __init__(self, url: str) -> None:
+        self.address = without_password(url)
+        options: dict[str, Any] = {"document_class": Document, "appname": "teppr"}
+        if "serverselectiontimeoutms" not in url.lower():
+            options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
+        try:
+            self._client: MongoClient[Document] = MongoClient(url, **options)
+        except (ConfigurationError, InvalidURI, ValueError) as error:
+            raise BadSettings(f"the URL of the annotation database {self.address} is wrong: {error}") from error
+        try:
+            self.database = self._client.get_default_database().with_options(write_concern=_JOURNALED)
+            with translated(self.address):
+                hello = self._client.admin.command("hello")
+        except ConfigurationError as error:
+            self.close()
+            raise BadSettings(
+                f"the URL of an annotation database names it, as in mongodb://host/teppr, got {self.address}"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+        self.has_transactions = "setName" in hello or hello.get("msg") == "isdbgrid"
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+    def server_version(self) -> str:
+        """As in "6.0.5"."""
+        return str(self._client.server_info()["version"])
+
+    def transaction(self, work: Callable[[Session], Result]) -> Result:
+        """Do all of the work or nothing of it, and again where another process came in between.
+
+        On a server without transactions (one that is no replica set) the work's own order must keep what others see
+        whole.
+        """
+        if not self.has_transactions:
+            return work(None)
+        # Not the driver's own loop: it looks for a server that is away for two minutes.
+        end = time.monotonic() + CONFLICTS_S
+        with self._client.start_session() as session:
+            while True:
+                try:
+                    with session.start_transaction(_SNAPSHOT, _MAJORITY):
+                        return work(session)
+                except PyMongoError as error:
+                    is_away = isinstance(error, ServerSelectionTimeoutError)
+                    if is_away or not error.has_error_label(TRANSIENT) or time.monotonic() > end:
+                        raise
+                time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - so that two do not keep step
+
+    def all_at_once(self, collection: str, conditions: Mapping[str, Any], fields: Sequence[str]) -> list[Document]:
+        """These fields of all such documents as of one moment, by `order`."""
+
+        def read(session: Session) -> list[Document]:
+            return list(self.database[collection].find(conditions, list(fields), session=session).sort("order"))
+
+        return self.transaction(read)
+
+    def stream(
+        self, collection: str, conditions: Mapping[str, Any], by: Sequence[str], fields: Sequence[str] | None = None
+    ) -> Iterator[Document]:
+        """Such documents in the order of the fields `by`, which together are no two documents'.
+
+        The server forgets a cursor that nobody asks for ten minutes: it is then asked for what comes after the last.
+        """
+        rest = conditions
+        while True:
+            found = self.database[collection].find(rest, None if fields is None else list(fields))
+            try:
+                for document in found.sort([(field, 1) for field in by]):
+                    last = document
+                    yield document
+                return
+            except CursorNotFound:
+                rest = {"$and": [conditions, _after(last, by)]}
+
+
+def _after(last: Document, by: Sequence[str]) -> Mapping[str, Any]:
+    return {
+        "$or": [{**{same: last[same] for same in by[:i]}, field: {"$gt": last[field]}} for i, field in enumerate(by)]
+    }
+
+
+def without_password(url: str) -> str:
+    """A MongoDB URL without its password, and without options, which may hold secrets as well."""
+    return re.sub(r"^([^/]*//[^:@/]*):.*@", r"\1@", url.partition("?")[0])
