@@ -25,8 +25,8 @@ from teppr.store.rows import (
     Row,
     row_of_finding,
     row_of_image,
-    row_of_region,
     row_of_summary,
+    with_regions,
 )
 from teppr.types import AnnotationFile, Finding
 
@@ -57,7 +57,7 @@ class MongoFileWriter(FileWriter):
 
     def add_images(self, images: Iterable[StoredImage]) -> None:
         """Write accepted entries and their regions."""
-        self._insert(IMAGES, (document for image in images for document in self._documents_of(image)))
+        self._insert(IMAGES, self._documents(images))
 
     def add_findings(self, findings: Iterable[Finding]) -> None:
         """Write findings."""
@@ -121,16 +121,16 @@ class MongoFileWriter(FileWriter):
                 self._database[collection].insert_many(some)
                 self._loose.touch(self._content)
 
-    def _documents_of(self, image: StoredImage) -> Iterator[Document]:
-        """The entry with as many regions as a document may hold, and further documents for the others."""
-        rows = list(map(row_of_region, image.regions))
-        width, height = image.size_wh
-        self._rollups.add(float(width) * height, rows)
-        entry = row_of_image(image)
-        for part, regions in enumerate(_parts(rows)):
-            documents = [_document(REGION_COLUMNS, row) for row in regions]
-            yield _document(IMAGE_COLUMNS, entry, n=self._images, part=part, regions=documents)
-        self._images += 1
+    def _documents(self, images: Iterable[StoredImage]) -> Iterator[Document]:
+        """Each entry with as many regions as a document may hold, and further documents for the others."""
+        for image, rows in with_regions(images):
+            width, height = image.size_wh
+            self._rollups.add(float(width) * height, rows)
+            entry = row_of_image(image)
+            for part, regions in enumerate(_parts(rows)):
+                documents = [_document(REGION_COLUMNS, row) for row in regions]
+                yield _document(IMAGE_COLUMNS, entry, n=self._images, part=part, regions=documents)
+            self._images += 1
 
 
 def _document(columns: Sequence[str], row: Row, **more: Any) -> Document:  # noqa: ANN401 - fields are of any type

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as changed
 
 from teppr.errors import AlreadyThere
-from teppr.measures import measure
+from teppr.store.chunks import chunks
 from teppr.store.contract import FileSummary, FileWriter, StoredImage
 from teppr.store.rollups import Rollups
 from teppr.store.rows import (
@@ -18,13 +18,16 @@ from teppr.store.rows import (
     Row,
     row_of_finding,
     row_of_image,
-    row_of_region,
     row_of_summary,
+    with_regions,
 )
 from teppr.store.sqlite_schema import INSERT_ROLLUP, STAGING
 from teppr.store.sqlite_succession import SqliteLedger
 from teppr.store.succession import settle
 from teppr.types import AnnotationFile, Finding
+
+IMAGES_AT_ONCE = 256
+"""Entries that are inserted together; bounds what is held in memory."""
 
 _IMAGES, _REGIONS, _FINDINGS = map(", ".join, (IMAGE_COLUMNS, REGION_COLUMNS, FINDING_COLUMNS))
 
@@ -59,14 +62,15 @@ class SqliteFileWriter(FileWriter):
 
     def add_images(self, images: Iterable[StoredImage]) -> None:
         """Stage accepted entries and their regions."""
+        for some in chunks(with_regions(images), IMAGES_AT_ONCE):
+            self._stage(some)
+
+    def _stage(self, entries: Sequence[tuple[StoredImage, Sequence[Row]]]) -> None:
         image_rows: list[Row] = []
         region_rows: list[Row] = []
-        images = list(images)
-        measures = iter(measure([region.shape for image in images for region in image.regions], crossings=False))
-        for image in images:
+        for image, rows in entries:
             self._images += 1
             image_rows.append((self._images, *row_of_image(image)))
-            rows = [row_of_region(region, next(measures)) for region in image.regions]
             region_rows.extend((self._images, *row) for row in rows)
             width, height = image.size_wh
             self._rollups.add(float(width) * height, rows)
