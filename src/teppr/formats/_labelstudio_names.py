@@ -30,7 +30,7 @@ def image_key(task: Mapping[str, Any]) -> str | None:
         return IMAGE
     likely = texts.keys() & _to_names(task) or {key for key, value in texts.items() if _is_image(value)}
     if not likely and _is_image(str(task.get("file_upload"))):
-        likely = texts.keys()
+        likely = set(texts)
     return next(iter(likely)) if len(likely) == 1 else None
 
 
