@@ -538,3 +538,11 @@ def test_an_id_that_stands_twice_makes_no_one_region_of_two(tmp_path: Path) -> N
     back, told = there_and_back(tmp_path, replace(one, regions=twins))
     assert [each.source_id for each in back.regions if isinstance(each, Region)] == [5, None]
     assert told == {"id of a region that an earlier one of the image has": 1}
+
+
+def test_only_the_first_ring_of_a_polygon_has_its_id(tmp_path: Path) -> None:
+    one = image(Polygon((((1, 2), (3, 4)), ((5, 6), (7, 8)))))
+    numbered = tuple(replace(each, source_id=5) for each in one.regions if isinstance(each, Region))
+    back, told = there_and_back(tmp_path, replace(one, regions=numbered))
+    assert [each.source_id for each in back.regions if isinstance(each, Region)] == [5, None]
+    assert told == {"that several rings are one polygon: each is a region of its own": 1}

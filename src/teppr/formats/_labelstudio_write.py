@@ -102,10 +102,10 @@ class _Writing:
         attributes = dict(region.attributes)
         if turned_box(region.shape, attributes):
             del attributes[ROTATION]
-        for kind, value in self._placed(region, size_wh):
+        for i, (kind, value) in enumerate(self._placed(region, size_wh)):
             word = kind if kind == CHOICES else f"{kind}labels"
             said: dict[str, Any] = {
-                "id": self._free_id(region.source_id, ids),
+                "id": self._free_id(None if i else region.source_id, ids),
                 "type": kind if region.label is None else word,
                 "from_name": self._control(region, kind),
                 "to_name": IMAGE,
