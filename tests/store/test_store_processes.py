@@ -93,7 +93,7 @@ def check(store: Store, expected: dict[str, Counts]) -> int:
         assert (summary.images, summary.regions.accepted) == (counts.images, counts.regions)
     assert store.count().images == sum(expected[summary.file.path].images for summary in found)
     regions = {row["file"]: row["regions"] for row in store.region_counts(("file",))}
-    of_current = {each.file.sha256: expected[each.file.path].regions for each in found if not each.is_past}
+    of_current = {each.file.sha256: expected[each.file.path].regions for each in found if each.superseded_by is None}
     assert regions == of_current
     assert len({summary.file.sha256 for summary in found}) == len(found)
     return len(found)
