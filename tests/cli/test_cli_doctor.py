@@ -63,6 +63,14 @@ def test_a_store_that_does_not_open_is_missing(capsys: Capture, home: Path) -> N
     assert list(statuses(said, "store").values()) == ["missing"]
 
 
+def test_a_password_is_not_shown(capsys: Capture, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEPPR_STORE", "mongodb://me:secret@127.0.0.1:1/teppr?serverSelectionTimeoutMS=50")
+    said = ask(capsys, "--home", str(home), code=3)
+    assert statuses(said, "store") == {"mongodb://me@127.0.0.1:1/teppr": "missing"}
+    assert said["settings"]["store"]["value"] == "mongodb://me@127.0.0.1:1/teppr"
+    assert "secret" not in str(said)
+
+
 def test_a_release_that_was_changed_is_missing(capsys: Capture, home: Path) -> None:
     release = home / "models" / "acme" / "ods" / "1"
     release.mkdir(parents=True)

@@ -13,9 +13,9 @@ from pymongo.database import Database
 from teppr.errors import AlreadyThere, BadInput, BadSettings, Corrupt, Missing, MissingExtra
 from teppr.store import FindingQuery, ImageQuery, Store, StoredImage, open_store
 from teppr.store.mongo import MongoStore
-from teppr.store.mongo_connection import without_password
 from teppr.store.mongo_schema import LOOSE, OF_CONTENT
 from teppr.store.mongo_writer import MongoFileWriter
+from teppr.store.url import without_password
 from teppr.testing.mongod import Mongod, mongod
 from teppr.testing.store import StoreContract
 from teppr.testing.store_records import annotation_file, current, finding, put, region, stored_image
@@ -92,10 +92,15 @@ def test_without_the_driver_it_is_said_which_extra_is_needed(monkeypatch: pytest
         open_store("mongodb://localhost/teppr")
 
 
-@pytest.mark.parametrize("url", ["mongodb://", "mongodb://host:port/teppr", "mongodb://host/"], ids=str)
-def test_a_wrong_url_is_refused(url: str) -> None:
-    with pytest.raises(BadSettings, match="URL of"):
+@pytest.mark.parametrize(
+    "url",
+    ["mongodb://", "mongodb://host:port/teppr", "mongodb://host/", "mongodb://me:sec/ret@h/t", "mongo://me:secret@h/t"],
+    ids=str,
+)
+def test_a_wrong_url_is_refused_without_showing_its_password(url: str) -> None:
+    with pytest.raises(BadSettings, match="annotation database") as caught:
         open_store(url)
+    assert "ret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -184,6 +189,7 @@ def test_a_reader_that_takes_its_time_reads_on(mongo_server: Mongod, mongo_url: 
 def test_users_and_passwords_that_are_refused_are_said(mongo_server: Mongod, tmp_path: Path) -> None:
     assert mongo_server.process.poll() is None
     with mongod(tmp_path, transactions=False) as server, server.client() as client:
+        client.admin.command("createUser", "reader", pwd=RIGHT, roles=[{"role": "read", "db": "mine"}])
         client.admin.command("createUser", "me", pwd=RIGHT, roles=[{"role": "readWrite", "db": "mine"}], **JOURNALED)
     with mongod(tmp_path, transactions=False, options=["--auth"]) as server:
         host = f"127.0.0.1:{server.port}"
@@ -194,7 +200,12 @@ def test_users_and_passwords_that_are_refused_are_said(mongo_server: Mongod, tmp
             open_store(f"mongodb://me:right@{host}/others?authSource=admin")
         with pytest.raises(BadSettings, match="may not do that"):
             open_store(f"mongodb://{host}/mine")
-        open_store(f"mongodb://me:right@{host}/mine?authSource=admin").close()
+        with open_store(f"mongodb://me:right@{host}/mine?authSource=admin") as store:
+            put(store, annotation_file())
+        with open_store(f"mongodb://reader:right@{host}/mine?authSource=admin") as store:
+            assert len(list(store.files())) == 1
+            with pytest.raises(BadSettings, match="may not do that"):
+                put(store, annotation_file(2))
 
 
 def test_another_programs_database_is_refused(mongo_url: str, database: Database[dict[str, Any]]) -> None:

@@ -64,13 +64,16 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
       teppr doctor
       teppr --home /data/teppr doctor --json
     """
+    from teppr.store.url import without_password
+
     session: Session = ctx.obj
     settings = session.settings
     checks = [*_python(), *_packages(), *_machine(), *_home(settings.home), *_store(settings), *_models(settings.home)]
     fine = all(check.status is not Status.MISSING for check in checks)
+    values = settings.model_dump(mode="json") | {"store": without_password(settings.store)}
     in_force = {
         name: {"value": value, "from": session.setting_origins[name]}
-        for name, value in settings.model_dump(mode="json").items()
+        for name, value in values.items()
     }
     if as_json:
         print_json({"fine": fine, "checks": [asdict(check) for check in checks], "settings": in_force})
@@ -149,6 +152,7 @@ def _home(home: Path) -> Iterator[Check]:
 
 def _store(settings: Settings) -> Iterator[Check]:
     from teppr.store import open_store
+    from teppr.store.url import without_password
 
     url = settings.store_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
@@ -159,7 +163,7 @@ def _store(settings: Settings) -> Iterator[Check]:
         with open_store(url) as store:
             return f"opens; {sum(1 for _ in store.files())} annotation files"
 
-    yield _tried("store", url, ask)
+    yield _tried("store", without_password(url), ask)
 
 
 def _models(home: Path) -> Iterator[Check]:

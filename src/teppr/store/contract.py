@@ -88,11 +88,6 @@ class FileSummary:
     superseded_by: str | None = None
     withdrawn: Withdrawal | None = None
 
-    @property
-    def is_past(self) -> bool:
-        """Whether it is superseded or withdrawn; a file that is accepted and not past is current."""
-        return self.superseded_by is not None or self.withdrawn is not None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageQuery:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -16,6 +15,7 @@ from pymongo.read_concern import ReadConcern
 from teppr.errors import BadSettings
 from teppr.store.mongo_errors import translated
 from teppr.store.mongo_schema import Document
+from teppr.store.url import without_password
 
 Session: TypeAlias = ClientSession | None
 """A transaction that is open; None where the server has none."""
@@ -50,7 +50,9 @@ class Connection:
         try:
             self._client: MongoClient[Document] = MongoClient(url, **options)
         except (ConfigurationError, InvalidURI, ValueError) as error:
-            raise BadSettings(f"the URL of the annotation database {self.address} is wrong: {error}") from error
+            # What the driver says may quote a password that has unusual letters.
+            why = "user and password must have unusual letters as %XX" if "@" in url else error
+            raise BadSettings(f"the URL of the annotation database {self.address} is wrong: {why}") from error
         try:
             self.database = self._client.get_default_database().with_options(write_concern=_JOURNALED)
             with translated(self.address):
@@ -125,8 +127,3 @@ def _after(last: Document, by: Sequence[str]) -> Mapping[str, Any]:
     return {
         "$or": [{**{same: last[same] for same in by[:i]}, field: {"$gt": last[field]}} for i, field in enumerate(by)]
     }
-
-
-def without_password(url: str) -> str:
-    """A MongoDB URL without its password, and without options, which may hold secrets as well."""
-    return re.sub(r"^([^/]*//[^:@/]*):.*@", r"\1@", url.partition("?")[0])

@@ -47,18 +47,17 @@ class Loose:
     def sweep(self) -> None:
         """Clear away what nobody has touched for long, and what another process has begun to clear."""
         too_old = {"$expr": {"$lt": ["$touched", {"$subtract": ["$$NOW", KEPT_MS]}]}}
-        while self._clear_first(too_old):
-            pass
+        while self._list.find_one(too_old):  # asked first: a user who may only read has nothing to sweep
+            self._clear_first(too_old)
 
-    def _clear_first(self, conditions: Mapping[str, Any]) -> bool:
-        """Doom a content, so that no file can name it any more, and delete it; whether there was one."""
+    def _clear_first(self, conditions: Mapping[str, Any]) -> None:
+        """Doom a content, so that no file can name it any more, and delete it."""
         found = self._list.find_one_and_update(conditions, [{"$set": {"doomed": True, "touched": "$$NOW"}}])
         if found is None:
-            return False
+            return
         content = found["_id"]
         # On a server without transactions a writer may have ended after the file was put, before this list was told.
         if not self._database[FILES].find_one({"content": content}, {"_id": 1}):
             for name in OF_CONTENT:
                 self._database[name].delete_many({"content": content})
         self._list.delete_one({"_id": content})
-        return True

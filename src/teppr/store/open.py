@@ -6,6 +6,7 @@ from pathlib import Path
 
 from teppr.errors import BadSettings, Missing, MissingExtra
 from teppr.store.contract import Store
+from teppr.store.url import without_password
 
 SQLITE = "sqlite:///"
 MONGODB = ("mongodb://", "mongodb+srv://")
@@ -24,7 +25,9 @@ def open_store(url: str, *, make: bool = True) -> Store:
         return _sqlite(Path(url.removeprefix(SQLITE)), make=make)
     if url.startswith(MONGODB):
         return _mongo(url, make=make)
-    raise BadSettings(f"an annotation database is sqlite:///<path> or mongodb://<host>/<database>, got {url!r}")
+    raise BadSettings(
+        f"an annotation database is sqlite:///<path> or mongodb://<host>/<database>, got {without_password(url)!r}"
+    )
 
 
 def _sqlite(path: Path, *, make: bool) -> Store:
