@@ -149,7 +149,7 @@ def _release(store: Store, file: str, problem: str | None) -> FileSummary:
     if len({one.file.problem for one in releases}) > 1:
         problems = ", ".join(sorted({one.file.problem for one in releases}))
         raise BadInput(f"{file} is on record for several problems; say which with --problem: {problems}")
-    return next((one for one in releases if not one.is_past), releases[-1])
+    return next((one for one in releases if one.superseded_by is None and one.withdrawn is None), releases[-1])
 
 
 def _current(store: Store) -> dict[tuple[str, str], str]:

@@ -17,11 +17,11 @@ from xml.sax.saxutils import escape, quoteattr
 from teppr.files import whole_file
 from teppr.formats._bitmaps import box_of_mask, rows_of_bitmap, size_with_masks
 from teppr.formats._cvat_words import IMAGE_WORDS, REGION_WORDS, text_of_word
-from teppr.formats._json_lines import dumps
 from teppr.formats._left_out import leave_out_beside_shape
 from teppr.formats._numbers import plain
 from teppr.formats._shape_words import as_in_file
 from teppr.formats._turned_box import ROTATION, turned_box
+from teppr.formats._xml_file import json_text, speakable
 from teppr.formats.contract import WriteReport
 from teppr.types import (
     Circle,
@@ -38,8 +38,6 @@ from teppr.types import (
     Unread,
 )
 
-_NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML has no form for, not even escaped."""
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -166,14 +164,14 @@ class _Writing:
         if isinstance(value, str):
             said, text = {"name": name}, self._speakable(value)
         else:
-            said, text = {"name": name, "type": "json"}, _json(value, where)
+            said, text = {"name": name, "type": "json"}, json_text(value, where)
         return f"{self._opening('attribute', said)}{escape(text, {chr(13): '&#13;'})}</attribute>"
 
     def _speakable(self, text: str) -> str:
-        if not _NO_CHARACTER.search(text):
+        if (spoken := speakable(text)) == text:
             return text
         self.report.leave_out("character that XML cannot hold")
-        return _NO_CHARACTER.sub("\ufffd", text)
+        return spoken
 
 
 def _image_attributes(attributes: Mapping[str, Any], where: str) -> dict[str, object]:
@@ -184,7 +182,7 @@ def _image_attributes(attributes: Mapping[str, Any], where: str) -> dict[str, ob
         if isinstance(value, str) and _PLAIN_NAME.fullmatch(name) and name not in IMAGE_WORDS
     }
     others = {name: value for name, value in attributes.items() if name not in plain_texts}
-    return plain_texts | ({"attributes": _json(others, where)} if others else {})
+    return plain_texts | ({"attributes": json_text(others, where)} if others else {})
 
 
 def _split(attributes: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -223,8 +221,3 @@ def _corners(box: Rect) -> dict[str, object]:
         "xbr": plain(box.x + box.width),
         "ybr": plain(box.y + box.height),
     }
-
-
-def _json(value: object, where: str) -> str:
-    """JSON whose every character XML can hold."""
-    return _NO_CHARACTER.sub(lambda found: f"\\u{ord(found[0]):04x}", dumps(value, where).decode())

@@ -14,10 +14,11 @@ import cv2
 from teppr.files import whole_folder
 from teppr.formats._bitmaps import box_of_mask, size_with_masks
 from teppr.formats._json_lines import dumps
-from teppr.formats._labelme_names import free_place, name_of_image
+from teppr.formats._labelme_names import name_of_image
 from teppr.formats._labelme_words import FLAGS, SHAPE_WORDS, TOP_WORDS, are_flags, is_group
 from teppr.formats._left_out import leave_out_beside_shape
 from teppr.formats._numbers import plain
+from teppr.formats._places import free_place
 from teppr.formats._shape_words import as_in_file
 from teppr.formats.contract import WriteReport
 from teppr.geometry import rings_of
@@ -59,7 +60,7 @@ def write_folder(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     labels: dict[str, None] = {}
     with whole_folder(path) as folder:
         for record in records:
-            place, image_path = free_place(folder, record.filename, report.images)
+            place, image_path = free_place(folder, record.filename, report.images, ".json")
             if name_of_image(place, image_path) != record.filename:
                 report.leave_out("that the name of an image leads out of the folder")
             if place < last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, iterparse
 
 from teppr.errors import BadFile
+from teppr.formats._json_lines import dumps
+
+_NO_CHARACTER = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def beginning(path: Path) -> tuple[str, str | None]:
@@ -36,6 +40,22 @@ def children(path: Path) -> Iterator[Element]:
             if event == "end" and level == 1:
                 yield element
                 root.clear()
+
+
+def root_of(path: Path) -> Element:
+    """The root with all that is in it, for documents about one image; raises BadFile."""
+    with _opened(path) as file:
+        return next(element for event, element in list(_events(file, path)) if event == "start")
+
+
+def speakable(text: str) -> str:
+    """The text with what XML has no form for, not even escaped, replaced."""
+    return _NO_CHARACTER.sub("\ufffd", text)
+
+
+def json_text(value: object, where: str) -> str:
+    """JSON whose every character XML can hold."""
+    return _NO_CHARACTER.sub(lambda found: f"\\u{ord(found[0]):04x}", dumps(value, where).decode())
 
 
 def _events(file: BinaryIO, path: Path) -> Iterator[tuple[str, Element]]:
