@@ -71,10 +71,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
     checks = [*_python(), *_packages(), *_machine(), *_home(settings.home), *_store(settings), *_models(settings.home)]
     fine = all(check.status is not Status.MISSING for check in checks)
     values = settings.model_dump(mode="json") | {"store": without_password(settings.store)}
-    in_force = {
-        name: {"value": value, "from": session.setting_origins[name]}
-        for name, value in values.items()
-    }
+    in_force = {name: {"value": value, "from": session.setting_origins[name]} for name, value in values.items()}
     if as_json:
         print_json({"fine": fine, "checks": [asdict(check) for check in checks], "settings": in_force})
     else:
