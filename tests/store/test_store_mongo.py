@@ -1,5 +1,6 @@
 """The store of a team: the contract, and what is MongoDB's own."""
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -289,6 +290,49 @@ def test_what_a_killed_writer_left_is_not_seen_and_swept_when_nobody_can_be_at_i
     open_store(mongo_url).close()
     assert documents(database) == {"images": 1, "findings": 0, "rollups": 3}
     assert database[LOOSE].count_documents({}) == 0
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from teppr.store import mongo_writer, open_store
+from teppr.testing.store_records import annotation_file, finding, put, region, stored_image
+
+def wait(database, key, session):
+    print("put, not committed", flush=True)
+    sys.stdin.read()
+
+mongo_writer.settle_file = wait
+file = annotation_file()
+with open_store(sys.argv[1]) as store:
+    put(store, file, [stored_image(file, f"{i}.jpg", [region()]) for i in range(200)], [finding(file)])
+"""
+
+
+def test_a_process_killed_in_its_transaction_leaves_nothing_and_does_not_block_the_next(mongo_url: str) -> None:
+    command = [sys.executable, "-c", WRITE_UNTIL_KILLED, mongo_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"put, not committed\n"
+        child.kill()
+    with open_store(mongo_url) as store:
+        assert list(store.files()) == []
+        assert list(store.images(ImageQuery(with_past=True))) == []
+        put(store, annotation_file(), [stored_image(annotation_file(), "a.jpg", [region()])])
+        assert len(list(store.images(ImageQuery()))) == 1
+
+
+def test_a_process_that_only_paused_in_its_transaction_puts_its_file_all_the_same(mongo_url: str) -> None:
+    command = [sys.executable, "-c", WRITE_UNTIL_KILLED, mongo_url]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"put, not committed\n"
+        with open_store(mongo_url) as store:
+            put(store, annotation_file(2))
+        child.communicate()
+    assert child.returncode == 0
+    with open_store(mongo_url) as store:
+        assert [found.file for found in store.files()] == [annotation_file(2), annotation_file(1)]
+        assert len(list(store.images(ImageQuery()))) == 200
 
 
 def test_a_writer_that_paused_too_long_is_told(mongo_url: str, database: Database[dict[str, Any]]) -> None:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
 
 from pymongo import MongoClient, WriteConcern
 from pymongo.client_session import ClientSession
-from pymongo.errors import ConfigurationError, CursorNotFound, InvalidURI, PyMongoError, ServerSelectionTimeoutError
+from pymongo.errors import (
+    ConfigurationError,
+    CursorNotFound,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
 from pymongo.read_concern import ReadConcern
 
 from teppr.errors import BadSettings
@@ -25,9 +33,12 @@ Result = TypeVar("Result")
 SERVER_SELECTION_MS = 5000
 """How long a server is looked for; a URL may say otherwise."""
 
-CONFLICTS_S = 60.0
-"""How long a transaction is tried again that others come in between of."""
+CONFLICTS_S = 120.0
+"""How long a transaction is tried again that others come in between of; a server ends those left open in a minute."""
+IDLE_S = 2.0
+"""A transaction of ours takes milliseconds: one that nobody goes on with for so long was left open."""
 LONGEST_PAUSE_S = 0.02
+APPLICATION = "teppr"
 TRANSIENT = "TransientTransactionError"
 
 _SNAPSHOT = ReadConcern("snapshot")
@@ -44,7 +55,7 @@ class Connection:
 
     def __init__(self, url: str) -> None:
         self.address = without_password(url)
-        options: dict[str, Any] = {"document_class": Document, "appname": "teppr"}
+        options: dict[str, Any] = {"document_class": Document, "appname": APPLICATION}
         if "serverselectiontimeoutms" not in url.lower():
             options["serverSelectionTimeoutMS"] = SERVER_SELECTION_MS
         try:
@@ -84,7 +95,7 @@ class Connection:
         if not self.has_transactions:
             return work(None)
         # Not the driver's own loop: it looks for a server that is away for two minutes.
-        end = time.monotonic() + CONFLICTS_S
+        began = asked = time.monotonic()
         with self._client.start_session() as session:
             while True:
                 try:
@@ -92,9 +103,29 @@ class Connection:
                         return work(session)
                 except PyMongoError as error:
                     is_away = isinstance(error, ServerSelectionTimeoutError)
-                    if is_away or not error.has_error_label(TRANSIENT) or time.monotonic() > end:
+                    if is_away or not error.has_error_label(TRANSIENT) or time.monotonic() > began + CONFLICTS_S:
                         raise
+                if time.monotonic() > asked + IDLE_S:
+                    self._end_what_the_killed_left_open()
+                    asked = time.monotonic()
                 time.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - so that two do not keep step
+
+    def _end_what_the_killed_left_open(self) -> None:
+        """A process that is killed in a transaction leaves it open, and what it has changed closed to others.
+
+        A process that only paused begins its transaction again.
+        """
+        idle = {
+            "type": "idleSession",
+            "appName": APPLICATION,
+            "transaction.timeInactiveMicros": {"$gt": int(IDLE_S * 1e6)},
+        }
+        steps: list[Mapping[str, Any]] = [{"$currentOp": {"allUsers": False, "idleSessions": True}}, {"$match": idle}]
+        # A server may keep this to its administrators; it then ends them itself, a little later.
+        with suppress(OperationFailure):
+            found = [{"id": operation["lsid"]["id"]} for operation in self._client.admin.aggregate(steps)]
+            if found:
+                self._client.admin.command("killSessions", found)
 
     def all_at_once(self, collection: str, conditions: Mapping[str, Any], fields: Sequence[str]) -> list[Document]:
         """These fields of all such documents as of one moment, by `order`."""

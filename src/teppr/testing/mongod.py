@@ -66,6 +66,8 @@ class Mongod:
                 *("--dbpath", str(self.folder / "data"), "--logpath", str(log), "--bind_ip", "127.0.0.1"),
                 *("--port", str(self.port), "--nounixsocket", "--wiredTigerCacheSizeGB", "0.5"),
                 *("--setParameter", "enableTestCommands=1", "--setParameter", "diagnosticDataCollectionEnabled=0"),
+                # What is left open stays open, so that a test shows who ends it.
+                *("--setParameter", f"transactionLifetimeLimitSeconds={60 * 60}"),
                 *self._options,
             ],
             stdout=subprocess.DEVNULL,
