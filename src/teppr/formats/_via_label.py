@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -38,9 +38,9 @@ class Carried:
         self.filled.update(names)
         self.blank += not names
 
-    def say(self, names: Iterable[str]) -> str:
+    def say(self, names: Iterable[str], noun: str = "regions") -> str:
         """Which attributes how many regions carry, for messages."""
-        return ", ".join(f"{name!r} ({self.filled[name]} of {self.regions} regions)" for name in names)
+        return ", ".join(f"{name!r} ({self.filled[name]} of {self.regions} {noun})" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,38 @@ class LabelChoice:
         return None, []
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the labels of a file's regions are, and those of its images; None where images are not to be labelled."""
+
+    regions: LabelChoice
+    images: LabelChoice | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Why, in sentences."""
+        of_images = () if self.images is None else tuple(f"of whole images, {note}" for note in self.images.notes)
+        return (*self.regions.notes, *of_images)
+
+    @property
+    def attribute(self) -> str | None:
+        """The attribute that was taken first."""
+        names = self.regions.attributes or (self.images.attributes if self.images else ())
+        return names[0] if names else None
+
+
+def choices_of(carried: Carried, carried_by_images: Carried, options: ReadOptions) -> Choices:
+    """Decide for regions and, where they are to be labelled, for images; raises BadInput as `choose_label` does."""
+    given = options.label_attribute
+    if given is not None and carried_by_images.filled[given]:
+        carried.defined = (*carried.defined, given)  # no slip of the pen, though regions may not carry it
+    if not options.image_labels or not carried_by_images.filled:
+        return Choices(choose_label(carried, options), None)
+    of_images = replace(options, label=None, label_attribute=given if carried_by_images.filled[given or ""] else None)
+    of_regions = replace(options, label_attribute=None if of_images.label_attribute else given)
+    return Choices(choose_label(carried, of_regions), choose_label(carried_by_images, of_images, "images"))
+
+
 def texts_of(value: object) -> list[str]:
     """The values of an attribute as text: of a checkbox those that are ticked, of a blank none."""
     match value:
@@ -81,15 +113,16 @@ def texts_of(value: object) -> list[str]:
             return [orjson.dumps(value).decode()]
 
 
-def choose_label(carried: Carried, options: ReadOptions) -> LabelChoice:
+def choose_label(carried: Carried, options: ReadOptions, noun: str = "regions") -> LabelChoice:
     """Decide by what was given, then the problem's, then the project's attributes, then what most regions carry.
 
+    noun: what carries the attributes, for sentences
     Raises BadInput where it cannot be decided, naming the candidates.
     """
     notes = []
     names = _names(carried, options)
     if names:
-        notes.append(f"the label is attribute {carried.say(names)}")
+        notes.append(f"the label is attribute {carried.say(names, noun)}")
     if carried.regions and not carried.filled and options.label is None:
         notes.append(f"none of {carried.regions} regions carries an attribute, so none is labelled; --label labels all")
     if options.label is not None and carried.blank:

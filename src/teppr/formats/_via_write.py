@@ -12,7 +12,7 @@ from teppr.formats._shape_words import as_in_file, words_of_points, words_of_sha
 from teppr.formats._via_label import SELF_EVIDENT
 from teppr.formats.contract import WriteReport
 from teppr.geometry import rings_of
-from teppr.types import ImageRecord, Mask, Polygon, Region, Shape, Unread
+from teppr.types import ImageRecord, Mask, Polygon, Region, Shape, Unread, WholeImage
 
 UNKNOWN_SIZE = -1
 """What VIA writes for an image whose size it does not know."""
@@ -25,7 +25,7 @@ def write_export(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     with whole_file(path) as file:
         file.write(b"{")
         for record in records:
-            entry = _entry(record, report)
+            entry = entry_of(record, report)
             key = _free_key(f"{record.filename}{entry['size']}", keys)
             separator = b",\n" if report.images else b"\n"
             file.write(separator + dumps(key, record.where) + b":" + dumps(entry, record.where))
@@ -43,19 +43,45 @@ def _free_key(wanted: str, taken: set[str]) -> str:
     return key
 
 
-def _entry(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
+def entry_of(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
+    """What VIA says of an image: file name, size, regions, attributes; what it cannot is counted in `report`."""
     if record.size_wh is not None:
         report.leave_out("width and height of an image")
     if record.source_id is not None:
         report.leave_out("id of an image")
-    regions = [written for region in record.regions for written in _regions(region, report)]
+    attributes = dict(record.attributes)
+    regions: list[dict[str, Any]] = []
+    for region in record.regions:
+        if isinstance(region, Region) and isinstance(region.shape, WholeImage):
+            _label_image(region, attributes, report)
+        else:
+            regions += _regions(region, report)
     report.regions += len(regions)
     return {
         "filename": record.filename,
         "size": UNKNOWN_SIZE if record.size_bytes is None else record.size_bytes,
         "regions": regions,
-        "file_attributes": record.attributes,
+        "file_attributes": attributes,
     }
+
+
+def _label_image(region: Region, attributes: dict[str, Any], report: WriteReport) -> None:
+    """VIA has no shape for a whole image: its label is an attribute of the image, of several labels a checkbox."""
+    report.leave_out("that an attribute of an image is its label")
+    name = region.label_attribute or SELF_EVIDENT
+    known = attributes.get(name)
+    for _ in region.attributes:
+        report.leave_out("attribute of the label of a whole image")
+    if region.label is None or (name in attributes and not _is_checkbox(known)):
+        report.leave_out("label of a whole image, which its attributes have no place for")
+        return
+    _count_left_out(region, report)
+    report.regions += 1
+    attributes[name] = {**(known if isinstance(known, dict) else {}), region.label: True}
+
+
+def _is_checkbox(value: object) -> bool:
+    return isinstance(value, dict) and all(ticked is True for ticked in value.values())
 
 
 def _regions(region: Region | Unread, report: WriteReport) -> list[dict[str, Any]]:

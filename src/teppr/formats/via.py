@@ -18,11 +18,11 @@ from typing import Any
 from teppr.errors import BadFile
 from teppr.formats._json_file import JsonFile
 from teppr.formats._numbers import whole_number
-from teppr.formats._shape_words import BadShape, shape_of_words
-from teppr.formats._via_label import Carried, LabelChoice, choose_label
+from teppr.formats._via_label import Carried, Choices, choices_of
+from teppr.formats._via_region import labels_of_image, region_of_raw
 from teppr.formats._via_write import write_export
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
-from teppr.types import ImageRecord, Region, Unread
+from teppr.types import ImageRecord, Unread
 
 _ENTRIES = "_via_img_metadata"
 _DEFINITIONS = "_via_attributes"
@@ -46,11 +46,11 @@ class Via(Format):
     def read(self, path: Path, options: ReadOptions) -> Reading:
         """Begin to read; raises BadInput where several attributes may be the label."""
         survey = _survey(path)
-        choice = choose_label(survey.carried, options)
+        choices = choices_of(survey.carried, survey.carried_by_images, options)
         return Reading(
-            records=_records(JsonFile(path), survey, choice),
-            notes=choice.notes,
-            label_attribute=choice.attributes[0] if choice.attributes else None,
+            records=_records(JsonFile(path), survey, choices),
+            notes=choices.notes,
+            label_attribute=choices.attribute,
             entries=len(survey.places),
         )
 
@@ -77,6 +77,7 @@ class _Survey:
     root: str
     places: array[int] = field(default_factory=lambda: array("q"))
     carried: Carried = field(default_factory=Carried)
+    carried_by_images: Carried = field(default_factory=Carried)
 
 
 def _layout(document: JsonFile) -> str | None:
@@ -143,7 +144,10 @@ def _survey_entries(document: JsonFile, survey: _Survey) -> None:
         raise BadFile(f"{survey.root!r} must be an object of entries, got another value in {document.path}")
     for _ in document.members():
         survey.places.append(document.key_at)
-        for raw in _raw_regions(document.value()):
+        entry = document.value()
+        attributes = entry.get("file_attributes") if isinstance(entry, dict) else None
+        survey.carried_by_images.add(attributes if isinstance(attributes, dict) else {})
+        for raw in _raw_regions(entry):
             if isinstance(raw, dict) and isinstance(attributes := raw.get("region_attributes"), dict):
                 survey.carried.add(attributes)
             else:
@@ -164,7 +168,7 @@ def _raw_regions(entry: object) -> list[Any]:
     return regions if isinstance(regions, list) else []
 
 
-def _records(document: JsonFile, survey: _Survey, choice: LabelChoice) -> Iterator[ImageRecord | Unread]:
+def _records(document: JsonFile, survey: _Survey, choices: Choices) -> Iterator[ImageRecord | Unread]:
     for place in survey.places:
         document.at = place
         key = document.key()
@@ -173,7 +177,7 @@ def _records(document: JsonFile, survey: _Survey, choice: LabelChoice) -> Iterat
         where = f"{survey.root}[{json.dumps(key, ensure_ascii=False)}]"
         problem = _entry_problem(entry) or _repeated_keys(document.text(span), entry)
         if problem is None and isinstance(entry, dict):
-            yield _record(entry, where, choice)
+            yield _record(entry, where, choices)
             continue
         yield Unread(rule="DR01", message=str(problem), where=where, values={"key": key})
         for i in range(len(_raw_regions(entry))):
@@ -208,51 +212,15 @@ def _repeated_keys(text: bytes, entry: object) -> str | None:
     return f"keys stand twice, and one would hide the other: {', '.join(repeated)}" if repeated else None
 
 
-def _record(entry: dict[str, Any], where: str, choice: LabelChoice) -> ImageRecord:
+def _record(entry: dict[str, Any], where: str, choices: Choices) -> ImageRecord:
     given = entry.get("file_attributes")
     attributes = given if isinstance(given, dict) else {"file_attributes": given} if given else {}
+    regions = [region_of_raw(raw, i, choices.regions) for i, raw in enumerate(_raw_regions(entry))]
+    of_image, attributes = labels_of_image(attributes, len(regions), choices.images)
     return ImageRecord(
         filename=entry["filename"].replace("\\", "/"),
         where=where,
-        regions=tuple(_region(raw, i, choice) for i, raw in enumerate(_raw_regions(entry))),
+        regions=(*regions, *of_image),
         size_bytes=whole_number(entry.get("size"), least=0),
         attributes=attributes,
-    )
-
-
-def _region(raw: object, index: int, choice: LabelChoice) -> Region | Unread:
-    where = f"regions[{index}]"
-    words = raw.get("shape_attributes") if isinstance(raw, dict) else None
-    attributes = (raw.get("region_attributes") if isinstance(raw, dict) else None) or {}
-    if not isinstance(words, dict) or not isinstance(attributes, dict):
-        message = f"a region must hold the objects shape_attributes and region_attributes, got {short(raw)}"
-        return Unread(rule="DR08", message=message, where=where, index=index)
-    try:
-        shape = shape_of_words(words)
-    except BadShape as error:
-        return Unread(
-            rule="DR08",
-            message=str(error),
-            where=f"{where}.shape_attributes{error.where}",
-            values={"value": error.value},
-            index=index,
-            shape_kind=error.kind,
-        )
-    attribute, texts = choice.values(attributes)
-    if len(texts) > 1:
-        return Unread(
-            rule="DR10",
-            message=f"a region must have one label, got {len(texts)} ticked in {attribute!r}: {', '.join(texts)}",
-            where=f"{where}.region_attributes.{attribute}",
-            values={str(attribute): texts},
-            index=index,
-            shape_kind=shape.kind,
-        )
-    return Region(
-        shape=shape,
-        label=texts[0] if texts else None,
-        label_attribute=attribute,
-        attributes={name: value for name, value in attributes.items() if name != attribute},
-        index=index,
-        where=where,
     )
