@@ -41,11 +41,10 @@ SAME_BOXES = {
 OTHER_FILES = (
     "FACTS.json",
     "coco_eval_val2014/instances_val2014_fakebbox100_results.json",
-    "lanes_tusimple_sample/tusimple_sample_512x288/label_data.json",
     "via_car_damage/train/car-damage-train_attributes.json",
     "via_tool_samples/face_track_annotation/sherlock_attributes.json",
     "via_tool_samples/basic/adutta_swan.jpg",
-    "via_tool_samples/testdata/sample_img5_region_data.csv",
+    "via_tool_samples/testdata/sample_attributes1.csv",
 )
 
 

@@ -18,6 +18,7 @@ from teppr.errors import BadFile
 from teppr.types import Ints
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_RESIDENT_BYTES = 8 << 20
 _MOST_ROW_BYTES = 16 << 20
 """A row beyond this is a quote that is never closed."""
 
@@ -36,6 +37,7 @@ class CsvFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._bytes = _mapped(path)
+        self._loaded_bytes = 0
         start = len(_BYTE_ORDER_MARK) if self._bytes[:3] == _BYTE_ORDER_MARK else 0
         self._first, self.header = 0, list[str]()
         if (end := self._end_of_row(start, 1)) > start:
@@ -88,6 +90,11 @@ class CsvFile:
                 raise BadFile(f"cannot read {self.path} as CSV: a quote in row {number} is never closed")
 
     def _cells(self, start: int, end: int, number: int) -> list[str]:
+        self._loaded_bytes += end - start
+        if self._loaded_bytes > _RESIDENT_BYTES:
+            # What was read stays in the system's page cache, but no longer counts as this process's memory.
+            self._bytes.madvise(mmap.MADV_DONTNEED)
+            self._loaded_bytes = 0
         try:
             text = self._bytes[start:end].decode("utf-8")
             rows = list(csv.reader([text.rstrip("\r\n")], strict=True))

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import yaml
 
 from teppr.files import whole_folder
-from teppr.formats._left_out import leave_out_beside_shape
+from teppr.formats._left_out import leave_out_beside_shape, leave_out_of_image
 from teppr.formats._places import is_place
 from teppr.formats._shape_words import as_in_file
 from teppr.formats._shares import share_text
@@ -71,22 +71,13 @@ def _place(folder: Path, record: ImageRecord, report: WriteReport) -> Path | Non
     if place.exists() or any(parent.is_file() for parent in place.parents):
         report.leave_out("image whose label file would be another image's")
         return None
-    _tell_of_image(record, report)
+    leave_out_of_image(record, report)
     return place
 
 
 def _is_listable(filename: str) -> bool:
     """Whether a name can stand in a list of paths, a line each, and below a folder."""
     return is_place(filename) and filename.strip() == filename and filename.splitlines() == [filename]
-
-
-def _tell_of_image(record: ImageRecord, report: WriteReport) -> None:
-    if record.source_id is not None:
-        report.leave_out("id of an image")
-    if record.size_bytes is not None:
-        report.leave_out("size of an image in bytes")
-    for _ in record.attributes:
-        report.leave_out("attribute of an image")
 
 
 def _lines(

@@ -66,6 +66,10 @@ class WriteReport:
         self.not_said[what] = self.not_said.get(what, 0) + 1
 
 
+ALL_SHAPES = frozenset({"rect", "circle", "ellipse", "polygon", "polyline", "point", "mask", "image"})
+"""The kinds of `teppr.types.Shape`."""
+
+
 class Format(ABC):
     """An annotation format.
 
@@ -82,6 +86,11 @@ class Format(ABC):
     """What is written, and what `read` is given; a folder format may take a single file of its kind as well."""
     precision_px: ClassVar[float] = 0.0
     """How far a coordinate may come back from where it was: formats that write shares of the image's size round."""
+
+    shapes: ClassVar[frozenset[str]] = ALL_SHAPES
+    """Kinds of shape that it holds, if only as something simpler that the report tells of; others are left out."""
+    holds_pictures: ClassVar[bool] = False
+    """Whether the images themselves are in it: records without `path` are left out then."""
 
     @abstractmethod
     def sniff(self, path: Path) -> bool:
