@@ -127,3 +127,12 @@ def test_a_panoptic_file_is_refused_with_the_reason(data: Path, home: Path, caps
     code, report = _answer(home, capsys, folder / "panoptic_train2017.json")
     assert code == 2
     assert report["findings"] == {"DR01": 1}
+
+
+def test_the_images_beside_a_document_are_no_document(
+    data: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = data / "lanes_tusimple_sample/tusimple_sample_512x288"
+    _, report = _answer(home, capsys, folder, "--problem", "rld")
+    assert report["files"]["read"] == 1
+    assert report["shapes"] == {"polyline": 40}

@@ -29,7 +29,7 @@ def annotation_files(paths: Iterable[Path], format_name: str | None = None) -> l
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [path] if _is_document(path, format_name) else _inside(path) or _inside(path / "annotations")
+            inside = [path] if _is_document(path, format_name) else _delivered_in(path)
             if not inside:
                 raise BadFile(f"{path} holds no annotation files that a format knows")
             found.extend(inside)
@@ -44,6 +44,15 @@ def _is_document(folder: Path, format_name: str | None = None) -> bool:
     if format_name is not None:
         return FORMATS.load(format_name).layout == "folder"
     return any(plugin.layout == "folder" and plugin.sniff(folder) for plugin in FORMATS.all())
+
+
+def _delivered_in(folder: Path) -> list[Path]:
+    """What is in a folder, or else in its `annotations`; folders of images count where there is nothing else."""
+    here, below = _inside(folder), _inside(folder / "annotations")
+    for found in (here, below):
+        if others := [path for path in found if not (path.is_dir() and format_of(path).holds_pictures)]:
+            return others
+    return here or below
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -68,7 +68,8 @@ class TFRecord(Format):
         shards = _shards(path)
         if not shards:
             raise BadFile(f"a TFRecord document must hold .tfrecord files, {path} holds none")
-        next(read_records(shards[0]), None)
+        if next(read_records(shards[0]), None) is None and path.is_file():
+            raise BadFile(f"cannot read as TFRecord: {path} is empty")
         names = _label_map((path if path.is_dir() else path.parent) / LABEL_MAP)
         return Reading(records=_records(shards, names, options))
 
