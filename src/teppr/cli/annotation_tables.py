@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from teppr.cli.session import Session, print_table
+from teppr.cli.session import Session, print_table, say_next
 
 if TYPE_CHECKING:
     from teppr.annotations.report import IngestReport
@@ -30,7 +30,7 @@ def show_report(session: Session, report: IngestReport) -> None:
     if report.findings:
         found = [(rule, count, RULES[rule].checks) for rule, count in sorted(report.findings.items())]
         print_table(session.console, "Findings", ("rule", "times", "what must hold"), found)
-        typer.echo("next: teppr annotations findings --html findings/")
+        say_next(session, "annotations", "findings", "--html", "findings/")
 
 
 def show_findings(session: Session, store: Store, query: FindingQuery) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -73,6 +71,7 @@ def ingest(
     from teppr.annotations.ingest import IngestOptions
     from teppr.annotations.ingest import ingest as run
     from teppr.problems import problem_named
+    from teppr.store import open_store
 
     session: Session = ctx.obj
     settings = session.settings
@@ -90,7 +89,7 @@ def ingest(
         again=again,
     )
     specification = problem_named(problem, settings.home)
-    with _store(session) as store, progress("checking annotations") as bar:
+    with open_store(settings.store_url) as store, progress("checking annotations") as bar:
         report = run(paths, store, specification, options, bar)
     for sentence in report.notes:
         note(sentence)
@@ -142,7 +141,7 @@ def findings(
     if format_name is not None and redo is None:
         raise BadInput("--as needs the file to write: teppr annotations findings --as via redo.json")
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
         query = FindingQuery(
             problem=problem,
             annotator=annotator,
@@ -200,7 +199,7 @@ def stats(
     from teppr.annotations.statistics import statistics_of, write_csv
 
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
         counted = statistics_of(store, problem)
         if csv is not None:
             write_csv(counted, csv)
@@ -232,7 +231,7 @@ def files(
     from teppr.annotations.report import summary_row
 
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
         rows = [summary_row(summary) for summary in store.files(problem, with_past=not current)]
     if as_json:
         print_json(rows)
@@ -279,7 +278,7 @@ def export(
     from teppr.store.contract import ImageQuery
 
     session: Session = ctx.obj
-    with _store(session) as store, progress("writing annotations") as bar:
+    with session.open_record() as store, progress("writing annotations") as bar:
         query = ImageQuery(
             problem=problem,
             annotators=tuple(annotator) if annotator else None,
@@ -383,7 +382,7 @@ def verify(
     from teppr.annotations.verify import verify as run
 
     session: Session = ctx.obj
-    with _store(session) as store, progress("hashing") as bar:
+    with session.open_record() as store, progress("hashing") as bar:
         result = run(store, problem, workers=workers or session.settings.worker_count, progress=bar)
     if as_json:
         print_json(result.as_dict())
@@ -398,14 +397,6 @@ def verify(
 
 for command in (agreement, duplicates, history, withdraw):
     app.command()(command)
-
-
-@contextmanager
-def _store(session: Session) -> Iterator[Store]:
-    from teppr.store import open_store
-
-    with open_store(session.settings.store_url) as store:
-        yield store
 
 
 def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
+from teppr.errors import BadInput
 from teppr.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from teppr.settings import Settings
+    from teppr.store.contract import Store
 
 Item = TypeVar("Item")
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
@@ -43,6 +46,22 @@ class Session:
         from teppr.settings import origins
 
         return origins(file=self._config, home=self._home)
+
+    def command(self, *words: object) -> str:
+        """A command as it is typed where this one was: with the same --home and --config."""
+        given = (("--home", self._home), ("--config", self._config))
+        frame = [str(part) for name, value in given if value is not None for part in (name, value)]
+        return shlex.join(["teppr", *frame, *map(str, words)])
+
+    def open_record(self) -> Store:
+        """The annotation database to read from; raises BadInput where nothing was ever put into it."""
+        from teppr.store.open import SQLITE, open_store
+
+        url = self.settings.store_url
+        if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+            where = self.settings.store or self.settings.home
+            raise BadInput(f"nothing is on record in {where} yet; {self.command('annotations', 'ingest', 'FILE')}")
+        return open_store(url, make=False)
 
     @cached_property
     def console(self) -> Console:
@@ -79,6 +98,11 @@ def print_table(console: Console, title: str, columns: Sequence[str], rows: Iter
 def note(sentence: str) -> None:
     """A remark for people, on standard error so that it never mixes with results."""
     typer.echo(sentence, err=True)
+
+
+def say_next(session: Session, *words: object) -> None:
+    """The command to go on with, for people."""
+    typer.echo(f"next: {session.command(*words)}")
 
 
 @contextmanager
