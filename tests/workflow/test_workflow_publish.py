@@ -183,12 +183,3 @@ def test_each_stage_says_what_is_to_be_done_next(
     assert f"\nnext: teppr --home {home} publish {evaluated.id}\n" in capsys.readouterr().out
     assert teppr(["--home", str(home), "publish", evaluated.id]) == 0
     assert capsys.readouterr().out.endswith(f"\nnext: teppr --home {home} serve --model acme-ods-1\n")
-
-
-@pytest.mark.parametrize("detail", ["", "worst label: sign"])
-def test_the_table_of_criteria_has_a_column_for_details_where_there_are_any(
-    detail: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    verdict = Verdict(criterion="test/map_50", wanted=">= 0.6", got=0.7, met=True, detail=detail)
-    print_verdicts(Session(), (verdict,))
-    assert ("detail" in capsys.readouterr().out) == bool(detail)
