@@ -209,7 +209,7 @@ def test_a_folder_with_earlier_results_is_refused_and_stays_as_it_is(
     predictor: Predictor, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    predict_files(predictor, find_pictures([str(photos / "a.png")]), out, save=("coco",))
+    predict_files(predictor, find_pictures([str(photos / "a.png")]), out, save=saves_of("coco"))
     before = (out / "coco.json").read_bytes()
 
     with pytest.raises(AlreadyThere, match=r"holds earlier results \(coco.json\): .*--out, or --replace"):
