@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -18,6 +18,8 @@ from teppr.types import Provenance, Severity
 if TYPE_CHECKING:
     from teppr.formats.contract import WriteReport
     from teppr.store.contract import FindingQuery, Store
+
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -96,7 +98,7 @@ def ingest(
     if as_json:
         print_json(report.as_dict())
     else:
-        show_report(session, report)
+        show_report(session, report, specification)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -142,6 +144,8 @@ def findings(
         raise BadInput("--as needs the file to write: teppr annotations findings --as via redo.json")
     session: Session = ctx.obj
     with session.open_record() as store:
+        if annotator is not None and annotator not in (known := _annotators(store)):
+            raise UnknownName.of("annotator on record", annotator, known)
         query = FindingQuery(
             problem=problem,
             annotator=annotator,
@@ -263,11 +267,13 @@ def export(
     problem: OnlyProblem = None,
     annotator: Annotated[list[str] | None, typer.Option(help="Only of this annotator; may be repeated.")] = None,
     file: Annotated[list[str] | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     r"""Write what was accepted as one annotation file.
 
-    What the format cannot say is counted and named.
+    What the format cannot say is counted and named. A file that is there already is refused (exit code 1) unless
+    --force is given.
 
     \b
     Examples:
@@ -284,6 +290,7 @@ def export(
             annotators=tuple(annotator) if annotator else None,
             files=_on_record(store, file) if file else None,
         )
+        _refuse_to_overwrite(target, force=force)
         report = run(store, query, format_name, target, bar)
     if as_json:
         print_json({"path": str(target), **_written(report)})
@@ -302,9 +309,12 @@ def convert(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; gives widths and heights that the source does not say.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     r"""Turn an annotation file into another format, without the database; nothing is checked.
+
+    A file that is there already is refused (exit code 1) unless --force is given.
 
     \b
     Examples:
@@ -315,6 +325,7 @@ def convert(
     from teppr.annotations.convert import convert as run
     from teppr.formats.contract import ReadOptions
 
+    _refuse_to_overwrite(target, force=force)
     with progress("converting") as bar:
         done = run(
             source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar, images=images
@@ -329,6 +340,9 @@ def convert(
     formats = f"{done.source_format} to {done.target_format}"
     typer.echo(f"{report.images} images with {report.regions} regions from {formats} in {target}")
     _say_what_is_not_said(report.not_said)
+    if report.sizes_missing:
+        remedy = "; give --images FOLDER" if images is None else ""
+        note(f"width and height of {report.sizes_missing} images are not known{remedy}")
     for part in done.examples:
         note(f"not read: {part.message} - at {part.where}")
 
@@ -410,14 +424,26 @@ def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:
     return tuple(by_key[_file_key(file) or file] for file in files)
 
 
+def _annotators(store: Store) -> set[str]:
+    return {summary.file.annotator for summary in store.files() if summary.file.annotator}
+
+
 def _file_key(file: str | None) -> str | None:
     """A file as the store has it: by sha256, or by its absolute path."""
     is_sha256 = file is not None and len(file) == 64 and all(letter in "0123456789abcdef" for letter in file)
     return file if file is None or is_sha256 else str(Path(file).absolute())
 
 
+def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
+    from teppr.errors import AlreadyThere
+
+    if target.is_file() and not force:
+        raise AlreadyThere(f"{target} is there already; choose another name, or overwrite it: --force")
+
+
 def _written(report: WriteReport) -> dict[str, object]:
-    return {"images": report.images, "regions": report.regions, "not_said": report.not_said}
+    said = {"images": report.images, "regions": report.regions, "sizes_missing": report.sizes_missing}
+    return {**said, "not_said": report.not_said}
 
 
 def _say_what_is_not_said(not_said: dict[str, int]) -> None:

@@ -173,7 +173,7 @@ def _records(document: JsonFile, survey: _Survey, choice: LabelChoice) -> Iterat
         where = f"{survey.root}[{json.dumps(key, ensure_ascii=False)}]"
         problem = _entry_problem(entry) or _repeated_keys(document.text(span), entry)
         if problem is None and isinstance(entry, dict):
-            yield _record(entry, where, choice)
+            yield _record(entry, where, choice, says_size=survey.root == _ANSWER)
             continue
         yield Unread(rule="DR01", message=str(problem), where=where, values={"key": key})
         for i in range(len(_raw_regions(entry))):
@@ -208,7 +208,7 @@ def _repeated_keys(text: bytes, entry: object) -> str | None:
     return f"keys stand twice, and one would hide the other: {', '.join(repeated)}" if repeated else None
 
 
-def _record(entry: dict[str, Any], where: str, choice: LabelChoice) -> ImageRecord:
+def _record(entry: dict[str, Any], where: str, choice: LabelChoice, *, says_size: bool) -> ImageRecord:
     given = entry.get("file_attributes")
     attributes = given if isinstance(given, dict) else {"file_attributes": given} if given else {}
     return ImageRecord(
@@ -216,8 +216,15 @@ def _record(entry: dict[str, Any], where: str, choice: LabelChoice) -> ImageReco
         where=where,
         regions=tuple(_region(raw, i, choice) for i, raw in enumerate(_raw_regions(entry))),
         size_bytes=whole_number(entry.get("size"), least=0),
+        size_wh=_size_wh(attributes) if says_size else None,
         attributes=attributes,
     )
+
+
+def _size_wh(attributes: dict[str, Any]) -> tuple[int, int] | None:
+    """What the service says of the image that it answered; others' attributes may mean anything by such names."""
+    width, height = (whole_number(attributes.get(name), least=1) for name in ("width", "height"))
+    return None if width is None or height is None else (width, height)
 
 
 def _region(raw: object, index: int, choice: LabelChoice) -> Region | Unread:
