@@ -134,6 +134,12 @@ class _Whole(Progress):
     def advance(self, steps: int = 1, *, news: str | None = None) -> None:
         self._progress.advance(steps, news=news)
 
+    def skip(self, steps: int) -> None:
+        self._progress.skip(steps)
+
+    def milestone(self, sentence: str) -> None:
+        self._progress.milestone(sentence)
+
     def expect(self, total: int) -> None:
         self._expected += total
         self._progress.expect(self._expected)

@@ -26,6 +26,10 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON do
 """The option that every command has."""
 
 
+WIDE = 110
+"""Columns of a terminal in which a progress bar leaves room for the news."""
+
+
 class Session:
     """One call of `teppr`: settings are read when first needed."""
 
@@ -107,21 +111,26 @@ def say_next(session: Session, *words: object) -> None:
 
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Progress]:
-    """A progress bar on standard error, shown where that is a terminal."""
+    """A progress bar on standard error where that is a terminal, otherwise a line now and then."""
+    if not sys.stderr.isatty():
+        from teppr.cli.progress_lines import Lines
+
+        yield Lines(title, note, total)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        *((BarColumn(),) if console.width >= WIDE else ()),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *((TimeElapsedColumn(),) if console.width >= WIDE else ()),
         TimeRemainingColumn(),
         TextColumn("{task.fields[news]}"),
     )
-    console = Console(stderr=True)
-    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with RichProgress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total, news="")
 
         class _Bar(Progress):
@@ -129,6 +138,12 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
                 bar.advance(task, steps)
                 if news is not None:
                     bar.update(task, news=news)
+
+            def skip(self, steps: int) -> None:
+                bar.update(task, completed=bar.tasks[task].completed + steps)
+
+            def milestone(self, sentence: str) -> None:
+                console.print(f"{title}: {sentence}", markup=False, highlight=False)
 
             def expect(self, total: int) -> None:
                 bar.update(task, total=total)
