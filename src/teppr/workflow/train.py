@@ -101,11 +101,7 @@ class Training:
         loaders = min(MOST_LOADERS, (psutil.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
         batches = load_batches(dataset, places, loaders)
         self.progress.expect(self.schedule.epochs * self.order.steps)
-        if done := self.state.epoch * self.order.steps + self.state.step:
-            self.progress.skip(done)
-            self.progress.milestone(
-                f"goes on at epoch {self.state.epoch + 1} of {self.schedule.epochs}, step {self.state.step + 1}"
-            )
+        self._say_where_it_goes_on()
         try:
             ending = None
             while ending is None and self.state.epoch < self.schedule.epochs:
@@ -124,6 +120,12 @@ class Training:
             "seconds": round(self._seconds(), 1),
             "device": str(self.device),
         }
+
+    def _say_where_it_goes_on(self) -> None:
+        done, epochs = self.state.epoch * self.order.steps + self.state.step, self.schedule.epochs
+        self.progress.skip(done)
+        if done and self.state.epoch < epochs:
+            self.progress.milestone(f"goes on at epoch {self.state.epoch + 1} of {epochs}, step {self.state.step}")
 
     def _epoch(self, batches: Iterator[list[Sample]]) -> Ending | None:
         optimizer = self._optimizer()
