@@ -52,7 +52,9 @@ class DocumentKind(Generic[ValueT]):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise self.error(f"cannot read the {self.noun} file {path}: {error}") from error
+            raise self.error(
+                f"cannot read the {self.noun} file {path}: {getattr(error, 'strerror', None) or error}"
+            ) from error
         return self.parse(text, name=str(path), context=context)
 
     def parse(self, text: str, *, name: str, context: Mapping[str, Any] | None = None) -> ValueT:

@@ -105,7 +105,7 @@ def read_json(path: Path) -> object:
     try:
         return orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise BadFile(f"cannot read {path} as JSON: {error}") from error
+        raise BadFile(f"cannot read {path} as JSON: {getattr(error, 'strerror', None) or error}") from error
 
 
 def sweep(folder: Path) -> list[Path]:

@@ -9,6 +9,12 @@ class Progress:
     def advance(self, steps: int = 1, *, news: str | None = None) -> None:
         """So many more steps are done; `news` is a short remark to show ("loss 0.41")."""
 
+    def skip(self, steps: int) -> None:
+        """So many steps were done at another time: they count, but not for how long the others take."""
+
+    def milestone(self, sentence: str) -> None:
+        """A stretch of the work has ended, with this result; worth a line of its own."""
+
     def expect(self, total: int) -> None:
         """So many steps there will be in all."""
 

@@ -125,7 +125,9 @@ def _from_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadSettings(f"cannot read the settings file {path}: {error}") from error
+        raise BadSettings(
+            f"cannot read the settings file {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _explain(item: dict[str, Any], origin: Mapping[str, str]) -> str:

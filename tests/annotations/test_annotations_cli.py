@@ -53,7 +53,17 @@ def test_ingest_shows_the_accounting_and_the_rules(cli: Cli, faulty: Path) -> No
 def test_ingest_prints_one_object_for_programs(cli: Cli, faulty: Path) -> None:
     assert cli("ingest", faulty, "--clip-tolerance", 20, "--json") == 0
     report = cli.json
-    assert list(report) == ["files", "entries", "regions", "images", "labels", "shapes", "findings", "seconds"]
+    assert list(report) == [
+        "files",
+        "entries",
+        "regions",
+        "images",
+        "labels",
+        "shapes",
+        "findings",
+        "refused",
+        "seconds",
+    ]
     assert report["regions"] == {"read": 2, "accepted": 2, "rejected": 0}
 
 
@@ -101,7 +111,7 @@ def test_findings_are_listed_filtered_and_written(cli: Cli, faulty: Path, tmp_pa
     assert cli("findings", "--file", faulty, "--csv", tmp_path / "f.csv", "--html", tmp_path / "html") == 0
     assert len(list(csv.DictReader((tmp_path / "f.csv").read_text(encoding="utf-8").splitlines()))) == 1
     assert (tmp_path / "html" / "findings-AT1.html").is_file()
-    cli("findings", "--annotator", "AT2")
+    cli("findings", "--rule", "DR18")
     assert "no findings" in cli.out
 
 
@@ -176,3 +186,71 @@ def test_the_planted_faults_of_the_sample_are_found(cli: Cli, tmp_path: Path) ->
     cli("findings", "--json")
     found = {(Path(each["file"]).name, each["image"], each["region_index"], each["rule"]) for each in cli.json}
     assert found == {(each["file"], each["image"], each["region_index"], each["rule"]) for each in expected["planted"]}
+
+
+def test_a_file_whose_label_is_a_tie_keeps_no_other_back(cli: Cli, delivery: Delivery) -> None:
+    delivery.image("a.png")
+    delivery.via({"a.png": [rect()]}, name="1.json")
+    tied = delivery.via({"a.png": [rect(label="", kind="car", size="big")]}, name="2.json")
+
+    assert cli("ingest", delivery.folder, "--json") == 1
+
+    assert (cli.json["files"]["read"], cli.json["files"]["accepted"]) == (1, 1)
+    (refused,) = cli.json["refused"]
+    assert refused["file"] == str(tied)
+    assert "say which with --label-attribute" in refused["reason"]
+    assert cli("ingest", delivery.folder) == 1
+    assert f"not ingested: {tied}: the label must be the value of one attribute" in cli.out.replace("\n", " ")
+    cli("files", "--json")
+    assert [Path(row["path"]).name for row in cli.json] == ["1.json"]
+
+
+def test_nothing_ingested_at_all_is_wrong_input(cli: Cli, delivery: Delivery) -> None:
+    for name in ("1.json", "2.json"):
+        delivery.via({"a.png": [rect(label="", kind="car", size=name)]}, name=name)
+    assert cli("ingest", delivery.folder, "--json") == 2
+    assert len(cli.json["refused"]) == 2
+
+
+def test_a_rejected_file_says_why_where_it_is_told(cli: Cli, faulty: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"a": ')
+    assert cli("ingest", faulty, broken) == 1
+    assert f"rejected: {broken}: " in cli.out
+    assert "it is not JSON" in cli.out or "JSON" in cli.out.split("rejected: ", 1)[1].splitlines()[0]
+    assert "severity" in cli.out
+
+
+def test_an_annotator_whom_nobody_knows_is_wrong_input(cli: Cli, faulty: Path) -> None:
+    cli("ingest", faulty)
+    assert cli("findings", "--annotator", "AT2") == 2
+    assert "there is no annotator on record 'AT2'; did you mean 'AT1'?; known: AT1" in cli.err
+
+
+@pytest.mark.parametrize("command", ["export", "convert"])
+def test_a_file_that_is_there_is_overwritten_by_force_only(
+    cli: Cli, faulty: Path, tmp_path: Path, command: str
+) -> None:
+    cli("ingest", faulty)
+    target = tmp_path / "mine.json"
+    target.write_text("mine")
+    words = [command, *([faulty] if command == "convert" else []), target, "--format", "via"]
+
+    assert cli(*words) == 1
+    assert "is there already; choose another name, or overwrite it: --force" in cli.err
+    assert target.read_text() == "mine"
+
+    assert cli(*words, "--force") == 0
+    assert "a.png" in target.read_text()
+
+
+def test_sizes_that_are_missed_say_what_gives_them(cli: Cli, faulty: Path, tmp_path: Path) -> None:
+    assert cli("convert", faulty, tmp_path / "1.json") == 0
+    assert "width and height of 1 images are not known; give --images FOLDER" in cli.err
+    assert cli("convert", faulty, tmp_path / "2.json", "--images", faulty.parent) == 0
+    assert "width and height" not in cli.err
+
+
+def test_a_folder_of_folders_says_that_they_are_to_be_named(cli: Cli, faulty: Path) -> None:
+    assert cli("ingest", faulty.parents[1]) == 2
+    assert f"subfolders are not searched: {faulty.parent.name}; name them" in cli.err

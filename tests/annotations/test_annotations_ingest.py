@@ -45,6 +45,7 @@ def test_all_that_is_read_is_accepted_or_rejected(delivery: Delivery, take: Take
         "labels": {"car": 1},
         "shapes": {"rect": 5},
         "findings": {"DR02": 1, "DR03": 1, "DR07": 1, "DR10": 1, "DR12": 1},
+        "refused": [],
     }
     assert report.exit_code == 1
     assert _rules(found()) == [("DR12", "a.png"), ("DR10", "a.png"), ("DR07", "b.png"), ("DR03", "none.png")]

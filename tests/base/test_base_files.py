@@ -106,3 +106,8 @@ def test_a_lock_is_let_go_when_its_holder_is_killed(tmp_path: Path) -> None:
 
     with files.alone_in(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match=r"as JSON: No such file or directory$"):
+        files.read_json(tmp_path / "none.json")

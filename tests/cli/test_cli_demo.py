@@ -1,6 +1,7 @@
 """The whole line, end to end, by the command that shows it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 
 from teppr import images
+from teppr.cli.demo import DemoRefused, _make_room, _Walk, best_of
 from teppr.registry.releases import Registry
 from teppr.scenes.delivery import deliver
+from teppr.testing.bundles import colored_picture, small_bundle
+from teppr.workflow.model import open_model
 
 
 def demo(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -65,3 +69,30 @@ def test_the_demo_wants_a_folder(tmp_path: Path) -> None:
 
     assert shown.returncode == 2
     assert "--data must be a folder" in shown.stderr
+
+
+def test_a_step_that_is_refused_ends_the_demo_with_1_and_says_where_to_look(tmp_path: Path) -> None:
+    page = tmp_path / "findings" / "index.html"
+    page.parent.mkdir()
+    page.touch()
+    (tmp_path / "via.json").write_text("{}")
+    with pytest.raises(DemoRefused, match=rf"ended with exit code 1; findings: {page}$") as refused:
+        _Walk(tmp_path)._run("annotations", "convert", str(tmp_path / "via.json"), str(tmp_path / "via.json"))
+    assert refused.value.exit_code == 1
+
+
+def test_an_earlier_demo_is_replaced_and_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _make_room(tmp_path / "demo")
+    assert capsys.readouterr().err == ""
+    (tmp_path / "demo" / "old.txt").touch()
+    _make_room(tmp_path / "demo")
+    assert re.fullmatch(r"replacing the demo of \d{4}-\d\d-\d\d \d\d:\d\d in .*demo/\n", capsys.readouterr().err)
+    assert not (tmp_path / "demo" / "old.txt").exists()
+
+
+def test_where_nothing_scored_enough_the_best_is_named(tmp_path: Path) -> None:
+    model = open_model(tmp_path, str(small_bundle(tmp_path / "bundle").path))
+    assert re.fullmatch(
+        r"nothing scored 0\.\d+; the best was stop at \d\.\d\d",
+        best_of(model, colored_picture({"stop": (20, 30, 50, 60)})),
+    )

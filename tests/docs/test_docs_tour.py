@@ -63,6 +63,16 @@ def test_the_tour_can_be_walked(tmp_path: Path) -> None:
         assert (tmp_path / name).stat().st_size > 0
 
 
+def test_a_problem_of_ones_own_is_begun_as_its_page_says(tmp_path: Path) -> None:
+    script = _script((ROOT / "docs" / "problems.md").read_text(encoding="utf-8"))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    walk = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
+    assert walk.returncode == 0, walk.stderr
+    assert "roadworks.yml is sound: roadworks" in walk.stdout
+
+
 def test_the_readme_shows_commands_of_the_tour() -> None:
     tour = (ROOT / "docs" / "tour.md").read_text(encoding="utf-8")
     by_hand = (ROOT / "README.md").read_text(encoding="utf-8").split("## Five minutes by hand")[1].split("## ")[0]

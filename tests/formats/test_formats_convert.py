@@ -128,7 +128,21 @@ def test_images_that_cannot_be_opened_have_no_size_and_that_is_told(data: Path, 
     source = data / "via_claw/train/via_region_data.json"
     (tmp_path / "img003.png").write_text("no image")
     done = convert(source, tmp_path / "coco.json", "coco", images=tmp_path)
-    assert done.report.not_said == {"width and height of an image that could not be opened": 2}
+    assert done.report.sizes_missing == 2
+
+
+def test_sizes_that_nothing_says_are_missed_in_coco(data: Path, tmp_path: Path) -> None:
+    done = convert(data / "via_claw/train/via_region_data.json", tmp_path / "coco.json", "coco")
+    assert done.report.sizes_missing == done.report.images > 0
+
+
+def test_an_answer_of_the_service_says_the_sizes(tmp_path: Path) -> None:
+    entry = {"filename": "a.jpg", "size": 9, "regions": [], "file_attributes": {"width": 640, "height": 480}}
+    source = tmp_path / "answer.json"
+    source.write_text(json.dumps({"api": "vision/v2", "result": {"a.jpg9": entry}}))
+    done = convert(source, tmp_path / "coco.json", "coco")
+    (image,) = json.loads((tmp_path / "coco.json").read_bytes())["images"]
+    assert (image["width"], image["height"], done.report.sizes_missing) == (640, 480, 0)
 
 
 def test_progress_counts_the_entries(data: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_every_command_takes_a_file_as_well_as_an_id(
     assert cli("annotations", "ingest", delivered, "--problem", roadworks, "--json") == 0
     assert cli.json["labels"] == {"cone": 12}
     for name in (roadworks, "roadworks"):
-        for command in (["files"], ["findings"], ["stats"], ["verify"], ["export", tmp_path / "out.json"]):
+        for command in (["files"], ["findings"], ["stats"], ["verify"], ["export", "--force", tmp_path / "out.json"]):
             assert cli("annotations", *command, "--problem", name, "--json") == 0
             assert cli.json
     assert cli("annotations", "files", "--problem", "ods", "--json") == 0

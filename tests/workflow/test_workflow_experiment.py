@@ -113,3 +113,44 @@ def test_the_fingerprint_follows_the_training_only() -> None:
 @pytest.mark.parametrize("name", ["true_story", "False-alarms", "trueish"])
 def test_a_name_may_begin_like_a_truth_value(name: str) -> None:
     assert parse_experiment(f"{{name: {name}, dataset: signs}}", name="exp.yml").name == name
+
+
+@pytest.mark.parametrize(
+    ("figure", "near"),
+    [
+        ("test/mapp", "test/map"),
+        ("tset/map_50", "test/map_50"),
+        ("test/map_50/per_lable", "test/map_50/per_label"),
+        ("test/masks/map_75", "test/mask/map_75"),
+        ("latency_ms_p59", "latency_ms_p5"),
+        ("test/at_iou/0.55", "test/at_iou/0.5"),
+    ],
+)
+def test_a_criterion_that_nothing_will_measure_is_refused_with_its_line_and_the_nearest_figure(
+    figure: str, near: str
+) -> None:
+    with pytest.raises(BadExperiment) as refused:
+        parse_experiment(WHOLE.replace("  accept: {test/map_50:", f"  accept:\n    {{{figure}:"), name="exp.yml")
+    message = str(refused.value)
+    assert message.startswith(f"exp.yml:19: publish.accept.{figure}: there is no figure '{figure}'; did you mean")
+    assert f"'{near}" in message
+
+
+def test_a_criterion_about_a_split_that_is_not_measured_is_refused() -> None:
+    with pytest.raises(BadExperiment, match="there is no figure 'test/map_50'; did you mean 'val/map_50'"):
+        parse_experiment(WHOLE.replace("evaluate: {on: [val, test]", "evaluate: {on: [val]"), name="exp.yml")
+
+
+def test_a_comparison_that_cannot_be_read_is_refused_with_its_line() -> None:
+    with pytest.raises(BadExperiment, match=r"exp.yml:18: publish.accept.test/map_50: a criterion is like"):
+        parse_experiment(WHOLE.replace('">= 0.60"', '"=> 0.60"'), name="exp.yml")
+
+
+@pytest.mark.parametrize(
+    "figure",
+    ["test/box/map_50", "val/mask/map_small", "val/mask/map_75/per_label", "test/at_iou/0.75", "latency_ms_p95"],
+)
+def test_any_figure_that_will_be_measured_may_be_a_criterion(figure: str) -> None:
+    parsed = parse_experiment(WHOLE.replace("versus_production", figure), name="exp.yml")
+    assert parsed.publish is not None
+    assert figure in parsed.publish.accept

@@ -9,7 +9,7 @@ from pycocotools.coco import COCO
 
 from teppr import images
 from teppr.cli.main import run as teppr
-from teppr.errors import BadImage, BadInput, UnknownName
+from teppr.errors import AlreadyThere, BadImage, BadInput, UnknownName
 from teppr.formats import FORMATS, ReadOptions
 from teppr.geometry import area, box_xywh
 from teppr.images import encode_png
@@ -194,7 +194,7 @@ def test_the_command_ends_with_0_1_or_2(
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["regions"], answer["model"]) == (3, 3, "acme-ods-1")
     (photos / "broken.jpg").write_text("no image at all")
-    assert teppr([*common, str(photos), *out]) == 1
+    assert teppr([*common, str(photos), *out, "--replace"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert [(row["reason"], row["file"]) for row in answer["refused"]] == [("not-an-image", str(photos / "broken.jpg"))]
     assert (
@@ -203,3 +203,44 @@ def test_the_command_ends_with_0_1_or_2(
     shown = capsys.readouterr()
     assert "refused: " in shown.err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_with_earlier_results_is_refused_and_stays_as_it_is(
+    predictor: Predictor, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict_files(predictor, find_pictures([str(photos / "a.png")]), out, save=saves_of("coco"))
+    before = (out / "coco.json").read_bytes()
+
+    with pytest.raises(AlreadyThere, match=r"holds earlier results \(coco.json\): .*--out, or --replace"):
+        predict_files(predictor, find_pictures([str(photos)]), out)
+
+    assert [path.name for path in out.iterdir()] == ["coco.json"]
+    assert (out / "coco.json").read_bytes() == before
+
+
+def test_replaced_results_are_gone_whole_and_other_things_stay(
+    predictor: Predictor, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict_files(predictor, find_pictures([str(photos / "a.png")]), out)
+    (out / "mine.txt").write_text("mine")
+
+    predict_files(predictor, find_pictures([str(photos / "empty.png")]), out, save=("overlay", "via"), replace=True)
+
+    left = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert left == ["mine.txt", "overlays/empty.png.jpg", "via.json"]
+    assert "a.png" not in (out / "via.json").read_text()
+
+
+def test_what_cannot_be_read_takes_nothing_of_earlier_results_away(
+    predictor: Predictor, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    predict_files(predictor, find_pictures([str(photos / "a.png")]), out)
+    (photos / "broken.jpg").write_text("no image at all")
+
+    done = predict_files(predictor, find_pictures([str(photos / "broken.jpg")]), out, replace=True)
+
+    assert (done.exit_code, done.files) == (2, {})
+    assert sorted(path.name for path in out.iterdir()) == ["coco.json", "overlays", "via.json"]

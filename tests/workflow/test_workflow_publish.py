@@ -174,3 +174,12 @@ def test_a_model_is_judged_by_its_problems_metric() -> None:
     assert metric_of(PROBLEMS.load("ods"), {"map_50": None}) == 0
     with pytest.raises(UnknownName, match="there is no measured figure for problem rld 'accuracy'; known: map"):
         metric_of(PROBLEMS.load("rld"), {"map": 0.3, "map_50": 0.5})
+
+
+def test_each_stage_says_what_is_to_be_done_next(
+    home: Path, evaluated: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert teppr(["--home", str(home), "evaluate", evaluated.id]) == 0
+    assert f"\nnext: teppr --home {home} publish {evaluated.id}\n" in capsys.readouterr().out
+    assert teppr(["--home", str(home), "publish", evaluated.id]) == 0
+    assert capsys.readouterr().out.endswith(f"\nnext: teppr --home {home} serve --model acme-ods-1\n")

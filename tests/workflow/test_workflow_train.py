@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -53,6 +54,16 @@ class StopAfter(Progress):
         return self.left <= 0
 
 
+class Milestones(Progress):
+    """Keeps what was said of stretches of the work."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def milestone(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
 def weights_of(run: Run) -> dict[str, torch.Tensor]:
     return dict(Checkpoint.read(run.last).weights)
 
@@ -89,8 +100,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights(home: Path, steps: int) 
     cut = train(begin(experiment, home, fresh=True), home, compute=CPU, progress=stop, stop=stop)
     assert cut.stage("train") is StageState.STOPPED
     assert begin(experiment, home) == cut
-    train(cut, home, compute=CPU)
+    told = Milestones()
+    train(cut, home, compute=CPU, progress=told)
     assert cut.stage("train") is StageState.FINISHED
+    assert re.fullmatch(r"goes on at epoch [12] of 2, step \d", told.said[0])
+    assert re.fullmatch(r"epoch 2 of 2: loss \d\.\d{3}, val/map_50 \d\.\d{3}", told.said[-1])
     assert_same_weights(whole, cut)
     drop = {"seconds"}
     first, second = (

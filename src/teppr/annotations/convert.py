@@ -59,7 +59,7 @@ def convert(
     unread: list[Unread] = []
     lost = WriteReport()
     records = _readable(reading.records, lost, unread, progress)
-    report = writer.write(records if images is None else _opened(records, images, lost), target)
+    report = writer.write(records if images is None else _opened(records, images), target)
     for what, times in lost.not_said.items():
         report.not_said[what] = report.not_said.get(what, 0) + times
     return Conversion(
@@ -87,15 +87,14 @@ def _readable(
             progress.advance()
 
 
-def _opened(records: Iterator[ImageRecord], folder: Path, lost: WriteReport) -> Iterator[ImageRecord]:
-    """The records with path, width and height; an image that is not there, or is none, is counted and stays without."""
+def _opened(records: Iterator[ImageRecord], folder: Path) -> Iterator[ImageRecord]:
+    """The records with path, width and height; an image that is not there, or is none, stays without."""
     folders = ImageFolders([folder])
     for record in records:
         place = folders.find(record.filename)
-        size_wh = record.size_wh or _size_of(place)
-        if size_wh is None:
-            lost.leave_out("width and height of an image that could not be opened")
-        yield replace(record, size_wh=size_wh, path=None if isinstance(place, Elsewhere) else str(place))
+        yield replace(
+            record, size_wh=record.size_wh or _size_of(place), path=None if isinstance(place, Elsewhere) else str(place)
+        )
 
 
 def _size_of(place: Path | Elsewhere) -> tuple[int, int] | None:

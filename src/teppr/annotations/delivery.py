@@ -31,7 +31,7 @@ def annotation_files(paths: Iterable[Path], format_name: str | None = None) -> l
         if path.is_dir():
             inside = [path] if _is_document(path, format_name) else _delivered_in(path)
             if not inside:
-                raise BadFile(f"{path} holds no annotation files that a format knows")
+                raise BadFile(f"{path} holds no annotation files that a format knows{_below(path)}")
             found.extend(inside)
         elif path.exists():
             found.append(path)
@@ -62,6 +62,12 @@ def _inside(folder: Path) -> list[Path]:
         return [folder]
     names = [path for path in sorted(folder.iterdir()) if not path.name.startswith(HALF_WRITTEN)]
     return [path for path in names if _is_delivered(path)]
+
+
+def _below(folder: Path) -> str:
+    """What to say of subfolders that would have been taken if they had been named."""
+    names = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and (_is_document(path) or _inside(path))]
+    return f"; subfolders are not searched: {', '.join(names)}; name them" if names else ""
 
 
 def _is_delivered(path: Path) -> bool:

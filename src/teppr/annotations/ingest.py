@@ -17,7 +17,7 @@ from typing import TypeAlias
 from teppr.annotations.delivery import annotation_files, format_asked, identified, image_folders
 from teppr.annotations.entries import Judge, Judged, Place, finding_of
 from teppr.annotations.images import Elsewhere, ImageChecker, Verdict
-from teppr.annotations.report import IngestReport
+from teppr.annotations.report import IngestReport, NotTaken
 from teppr.annotations.rules import Broken
 from teppr.errors import AlreadyThere, BadFile, BadInput
 from teppr.formats.contract import Format, Reading, ReadOptions
@@ -25,7 +25,7 @@ from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.measures import Measure, measure
 from teppr.problems.contract import Problem
 from teppr.progress import QUIET, Progress
-from teppr.store.contract import FileSummary, FileWriter, Store, StoredImage
+from teppr.store.contract import FileSummary, FileWriter, FindingQuery, Store, StoredImage
 from teppr.types import AnnotationFile, Finding, ImageRecord, Provenance, Region, Severity, Tally, Unread, WholeImage
 
 ENTRIES_AT_ONCE = 256
@@ -76,19 +76,28 @@ def ingest(
     """Put annotation files (or folders of them) into the store.
 
     A file that is on record already stays as it is. Raises BadFile for a path that is not there, BadInput where it
-    cannot be told which attribute is the label; what is wrong inside a file is a finding, never an exception.
+    cannot be told which attribute is the label of the only file (of several, that one is refused and the rest goes
+    on); what is wrong inside a file is a finding, never an exception.
     """
     began = time.monotonic()
     options = options or IngestOptions()
     summaries: list[FileSummary] = []
+    refused: list[NotTaken] = []
     notes: list[str] = []
     unchanged = 0
+    files = annotation_files(paths, options.format)
     whole = _Whole(progress)
     with ImageChecker(options.workers, options.max_image_pixels) as checker:
-        for path in annotation_files(paths, options.format):
+        for path in files:
             work = _FileIngest(path, store, problem, options, checker, whole)
             known = None if options.again else work.on_record()
-            summaries.append(known or work.run())
+            try:
+                summaries.append(known or work.run())
+            except BadInput as error:
+                if len(files) == 1:
+                    raise
+                refused.append(NotTaken(file=str(path), reason=str(error)))
+                continue
             unchanged += known is not None
             notes.extend(f"{path.name}: {note}" for note in work.notes)
             if known is not None and known.findings:
@@ -96,8 +105,23 @@ def ingest(
                     f"{path.name}: is on record and stays as it is; with mended images or other options: --again"
                 )
     return IngestReport(
-        summaries=tuple(summaries), unchanged=unchanged, notes=tuple(notes), seconds=time.monotonic() - began
+        summaries=tuple(summaries),
+        unchanged=unchanged,
+        notes=tuple(notes),
+        seconds=time.monotonic() - began,
+        rejected=tuple(
+            NotTaken(file=each.file.path, reason=_why(each, store)) for each in summaries if not each.accepted
+        ),
+        refused=tuple(refused),
     )
+
+
+def _why(rejected: FileSummary, store: Store) -> str:
+    """Why a file is rejected whole; only the first reason, if there are several."""
+    file = rejected.file
+    query = FindingQuery(file=file.sha256, problem=file.problem, severity=Severity.ERROR)
+    whole = (found.message for found in store.findings(query) if found.scope == "file")
+    return next(whole, "it has findings of severity error")
 
 
 class _Whole(Progress):
@@ -109,6 +133,12 @@ class _Whole(Progress):
 
     def advance(self, steps: int = 1, *, news: str | None = None) -> None:
         self._progress.advance(steps, news=news)
+
+    def skip(self, steps: int) -> None:
+        self._progress.skip(steps)
+
+    def milestone(self, sentence: str) -> None:
+        self._progress.milestone(sentence)
 
     def expect(self, total: int) -> None:
         self._expected += total

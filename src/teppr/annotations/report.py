@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from teppr.store.contract import FileSummary
@@ -12,10 +12,20 @@ from teppr.types import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotTaken:
+    """A file that was not taken, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
     """The accounting of one ingest; a file that was on record already is counted as its record says.
 
     summaries: of the files, in the order given
+    rejected: those on record of which nothing is accepted, and why
+    refused: files of which nothing is on record, as it must first be said how to read them
     unchanged: how many of them were on record already
     notes: choices that were made, as sentences
     """
@@ -24,6 +34,8 @@ class IngestReport:
     unchanged: int
     notes: tuple[str, ...]
     seconds: float
+    rejected: tuple[NotTaken, ...] = ()
+    refused: tuple[NotTaken, ...] = ()
 
     @property
     def files(self) -> Tally:
@@ -48,10 +60,10 @@ class IngestReport:
 
     @property
     def exit_code(self) -> int:
-        """0: nothing was rejected; 1: something was; 2: no file could be read."""
+        """0: nothing was rejected or refused; 1: something was; 2: no file could be read."""
         if all(not summary.accepted and not summary.entries.read for summary in self.summaries):
             return 2
-        return 1 if any(tally.rejected for tally in (self.files, self.entries, self.regions)) else 0
+        return 1 if self.refused or any(tally.rejected for tally in (self.files, self.entries, self.regions)) else 0
 
     def as_dict(self) -> dict[str, object]:
         """The object that `teppr annotations ingest --json` prints."""
@@ -65,6 +77,7 @@ class IngestReport:
             "labels": dict(sorted(labels.items())),
             "shapes": dict(sorted(shapes.items())),
             "findings": dict(sorted(self.findings.items())),
+            "refused": [asdict(file) for file in self.refused],
             "seconds": round(self.seconds, 3),
         }
 

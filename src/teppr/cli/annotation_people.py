@@ -42,11 +42,10 @@ def agreement(
     from teppr.annotations.agreement import Agreement, compared
     from teppr.annotations.agreement_page import write_agreement, written
     from teppr.problems import PROBLEMS
-    from teppr.store import open_store
 
     session: Session = ctx.obj
     result = Agreement(problem=PROBLEMS.load(problem).id, least_0_1=iou)
-    with open_store(session.settings.store_url) as store, progress("comparing annotators") as bar:
+    with session.open_record() as store, progress("comparing annotators") as bar:
         images = compared(store.shared_images(problem), iou, bar)
         for shared in images if csv is None else written(images, csv):
             result.add(shared)
@@ -78,10 +77,9 @@ def duplicates(
       teppr annotations duplicates --within 4 --html duplicates.html
     """
     from teppr.annotations.duplicates import duplicates_of, write_csv, write_page
-    from teppr.store import open_store
 
     session: Session = ctx.obj
-    with open_store(session.settings.store_url) as store:
+    with session.open_record() as store:
         found = duplicates_of(store, problem, within)
     if csv is not None:
         note(f"{write_csv(found, csv)} rows in {csv}")
@@ -118,10 +116,9 @@ def history(
       teppr annotations history street_p1_0001.jpg --html history.html
     """
     from teppr.annotations.history import history_of, write_page
-    from teppr.store import open_store
 
     session: Session = ctx.obj
-    with open_store(session.settings.store_url) as store:
+    with session.open_record() as store:
         versions = history_of(store, image, problem)
     if html is not None:
         note(f"written: {write_page(image, versions, html)}")
@@ -164,11 +161,10 @@ def withdraw(
       teppr annotations withdraw images-p1-150126_AT1_via205_200126.json --why "made with last year's labels"
     """
     from teppr.annotations.history import withdraw as run
-    from teppr.store import open_store
 
     session: Session = ctx.obj
     key = file if len(file) == 64 and not Path(file).exists() else str(Path(file).absolute())
-    with open_store(session.settings.store_url) as store:
+    with session.open_record() as store:
         done = run(store, key, why, datetime.now(UTC), problem)
     if as_json:
         print_json(done.as_dict())

@@ -7,30 +7,38 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from teppr.cli.session import Session, print_table
+from teppr.cli.session import Session, print_table, say_next
 
 if TYPE_CHECKING:
     from teppr.annotations.report import IngestReport
     from teppr.annotations.statistics import Statistics
+    from teppr.problems.contract import Problem
     from teppr.store.contract import FindingQuery, Store
 
 FINDINGS_SHOWN = 40
 """So many findings are shown; files and --json hold all."""
 
 
-def show_report(session: Session, report: IngestReport) -> None:
+def show_report(session: Session, report: IngestReport, problem: Problem) -> None:
     """The accounting of an ingest, and the rules that were broken."""
-    from teppr.annotations.rules import RULES
+    from teppr.annotations.rules import RULES, Broken, severity_of
 
     tallies = (("files", report.files), ("entries", report.entries), ("regions", report.regions))
     rows = [(name, *tally) for name, tally in tallies]
     print_table(session.console, "Ingested", ("", "read", "accepted", "rejected"), rows)
     if report.unchanged:
         typer.echo(f"{report.unchanged} of the files were on record already")
+    for file in report.rejected:
+        typer.echo(f"rejected: {file.file}: {file.reason}")
+    for file in report.refused:
+        typer.echo(f"not ingested: {file.file}: {file.reason}")
     if report.findings:
-        found = [(rule, count, RULES[rule].checks) for rule, count in sorted(report.findings.items())]
-        print_table(session.console, "Findings", ("rule", "times", "what must hold"), found)
-        typer.echo("next: teppr annotations findings --html findings/")
+        found = [
+            (rule, severity_of(Broken(rule=rule, message=""), problem).value, count, RULES[rule].checks)
+            for rule, count in sorted(report.findings.items())
+        ]
+        print_table(session.console, "Findings", ("rule", "severity", "times", "what must hold"), found)
+        say_next(session, "annotations", "findings", "--html", "findings/")
 
 
 def show_findings(session: Session, store: Store, query: FindingQuery) -> None:

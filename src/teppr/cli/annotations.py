@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -20,6 +18,8 @@ from teppr.types import Provenance, Severity
 if TYPE_CHECKING:
     from teppr.formats.contract import WriteReport
     from teppr.store.contract import FindingQuery, Store
+
+Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,6 +73,7 @@ def ingest(
     from teppr.annotations.ingest import IngestOptions
     from teppr.annotations.ingest import ingest as run
     from teppr.problems import problem_named
+    from teppr.store import open_store
 
     session: Session = ctx.obj
     settings = session.settings
@@ -90,14 +91,14 @@ def ingest(
         again=again,
     )
     specification = problem_named(problem, settings.home)
-    with _store(session) as store, progress("checking annotations") as bar:
+    with open_store(settings.store_url) as store, progress("checking annotations") as bar:
         report = run(paths, store, specification, options, bar)
     for sentence in report.notes:
         note(sentence)
     if as_json:
         print_json(report.as_dict())
     else:
-        show_report(session, report)
+        show_report(session, report, specification)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
@@ -142,7 +143,9 @@ def findings(
     if format_name is not None and redo is None:
         raise BadInput("--as needs the file to write: teppr annotations findings --as via redo.json")
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
+        if annotator is not None and annotator not in (known := _annotators(store)):
+            raise UnknownName.of("annotator on record", annotator, known)
         query = FindingQuery(
             problem=problem,
             annotator=annotator,
@@ -200,7 +203,7 @@ def stats(
     from teppr.annotations.statistics import statistics_of, write_csv
 
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
         counted = statistics_of(store, problem)
         if csv is not None:
             write_csv(counted, csv)
@@ -232,7 +235,7 @@ def files(
     from teppr.annotations.report import summary_row
 
     session: Session = ctx.obj
-    with _store(session) as store:
+    with session.open_record() as store:
         rows = [summary_row(summary) for summary in store.files(problem, with_past=not current)]
     if as_json:
         print_json(rows)
@@ -264,11 +267,13 @@ def export(
     problem: OnlyProblem = None,
     annotator: Annotated[list[str] | None, typer.Option(help="Only of this annotator; may be repeated.")] = None,
     file: Annotated[list[str] | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     r"""Write what was accepted as one annotation file.
 
-    What the format cannot say is counted and named.
+    What the format cannot say is counted and named. A file that is there already is refused (exit code 1) unless
+    --force is given.
 
     \b
     Examples:
@@ -279,12 +284,13 @@ def export(
     from teppr.store.contract import ImageQuery
 
     session: Session = ctx.obj
-    with _store(session) as store, progress("writing annotations") as bar:
+    with session.open_record() as store, progress("writing annotations") as bar:
         query = ImageQuery(
             problem=problem,
             annotators=tuple(annotator) if annotator else None,
             files=_on_record(store, file) if file else None,
         )
+        _refuse_to_overwrite(target, force=force)
         report = run(store, query, format_name, target, bar)
     if as_json:
         print_json({"path": str(target), **_written(report)})
@@ -303,9 +309,12 @@ def convert(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images; gives widths and heights that the source does not say.")
     ] = None,
+    force: Force = False,
     as_json: Json = False,
 ) -> None:
     r"""Turn an annotation file into another format, without the database; nothing is checked.
+
+    A file that is there already is refused (exit code 1) unless --force is given.
 
     \b
     Examples:
@@ -316,6 +325,7 @@ def convert(
     from teppr.annotations.convert import convert as run
     from teppr.formats.contract import ReadOptions
 
+    _refuse_to_overwrite(target, force=force)
     with progress("converting") as bar:
         done = run(
             source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar, images=images
@@ -330,6 +340,9 @@ def convert(
     formats = f"{done.source_format} to {done.target_format}"
     typer.echo(f"{report.images} images with {report.regions} regions from {formats} in {target}")
     _say_what_is_not_said(report.not_said)
+    if report.sizes_missing:
+        remedy = "; give --images FOLDER" if images is None else ""
+        note(f"width and height of {report.sizes_missing} images are not known{remedy}")
     for part in done.examples:
         note(f"not read: {part.message} - at {part.where}")
 
@@ -383,7 +396,7 @@ def verify(
     from teppr.annotations.verify import verify as run
 
     session: Session = ctx.obj
-    with _store(session) as store, progress("hashing") as bar:
+    with session.open_record() as store, progress("hashing") as bar:
         result = run(store, problem, workers=workers or session.settings.worker_count, progress=bar)
     if as_json:
         print_json(result.as_dict())
@@ -400,14 +413,6 @@ for command in (agreement, duplicates, history, withdraw):
     app.command()(command)
 
 
-@contextmanager
-def _store(session: Session) -> Iterator[Store]:
-    from teppr.store import open_store
-
-    with open_store(session.settings.store_url) as store:
-        yield store
-
-
 def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:
     """The sha256 of files given by path or sha256; raises UnknownName for one that is not on record."""
     from teppr.errors import UnknownName
@@ -419,14 +424,26 @@ def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:
     return tuple(by_key[_file_key(file) or file] for file in files)
 
 
+def _annotators(store: Store) -> set[str]:
+    return {summary.file.annotator for summary in store.files() if summary.file.annotator}
+
+
 def _file_key(file: str | None) -> str | None:
     """A file as the store has it: by sha256, or by its absolute path."""
     is_sha256 = file is not None and len(file) == 64 and all(letter in "0123456789abcdef" for letter in file)
     return file if file is None or is_sha256 else str(Path(file).absolute())
 
 
+def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
+    from teppr.errors import AlreadyThere
+
+    if target.is_file() and not force:
+        raise AlreadyThere(f"{target} is there already; choose another name, or overwrite it: --force")
+
+
 def _written(report: WriteReport) -> dict[str, object]:
-    return {"images": report.images, "regions": report.regions, "not_said": report.not_said}
+    said = {"images": report.images, "regions": report.regions, "sizes_missing": report.sizes_missing}
+    return {**said, "not_said": report.not_said}
 
 
 def _say_what_is_not_said(not_said: dict[str, int]) -> None:

@@ -68,7 +68,6 @@ def create(
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
     from teppr.datasets.select import SelectOptions
-    from teppr.store.open import open_store
 
     began = time.perf_counter()
     session: Session = ctx.obj
@@ -91,12 +90,14 @@ def create(
     )
     home = session.settings.home
     try:
-        with open_store(session.settings.store_url) as store, progress(f"Dataset {name}") as bar:
+        with session.open_record() as store, progress(f"Dataset {name}") as bar:
             snapshot = room.create(store, home, name, problem, options, bar)
     except SplitRefused as refused:
         _refuse(session, refused, as_json=json)
         raise typer.Exit(refused.exit_code) from None
     _show(session, snapshot, time.perf_counter() - began, as_json=json)
+    if not json:
+        typer.echo(f"next: an experiment file that says 'dataset: {name}', and {session.command('train', 'FILE')}")
 
 
 @app.command("list")

@@ -7,14 +7,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from teppr.cli import main
-from teppr.cli.session import Json, print_json
-from teppr.errors import AlreadyThere, BadInput, TepprError
+from teppr.cli.session import Json, note, print_json
+from teppr.errors import AlreadyThere, BadInput, Refused, TepprError
+
+if TYPE_CHECKING:
+    from teppr.images import Pixels
+    from teppr.workflow.model import Predictor
 
 KEY = "demo-ods-1"
 MADE_BY_DEMO = ".made-by-teppr-demo"
@@ -43,6 +48,10 @@ report: {{formats: [html, csv, json]}}
 
 class DemoFailed(TepprError):
     """A step of the demo did not end as it must; its own message stands above."""
+
+
+class DemoRefused(Refused):
+    """A step of the demo was refused by a rule, such as criteria that are not met; its own message stands above."""
 
 
 def demo(
@@ -91,9 +100,22 @@ def _make_room(out: Path) -> None:
     if out.exists():
         if any(out.iterdir()) and not (out / MADE_BY_DEMO).exists():
             raise AlreadyThere(f"{out} holds other things than a demo's; choose another folder: teppr demo --out DIR")
+        if (out / MADE_BY_DEMO).exists():
+            made = datetime.fromtimestamp((out / MADE_BY_DEMO).stat().st_mtime).astimezone()
+            note(f"replacing the demo of {made:%Y-%m-%d %H:%M} in {out}/")
         shutil.rmtree(out)
     out.mkdir(parents=True)
     (out / MADE_BY_DEMO).touch()
+
+
+def best_of(model: Predictor, pixels: Pixels) -> str:
+    """The detection that came nearest to the model's threshold, in words."""
+    wanted = f"nothing scored {model.score_threshold_0_1:g}"
+    found = model.predict(pixels)
+    if not len(found):
+        return f"{wanted}; nothing was found at all"
+    best = int(found.scores_0_1.argmax())
+    return f"{wanted}; the best was {model.labels[int(found.label_ids[best])].name} at {found.scores_0_1[best]:.2f}"
 
 
 class _Walk:
@@ -149,9 +171,13 @@ class _Walk:
         )
         with whole_file(file) as handle:
             handle.write(text.encode())
-        for stage in ("train", "evaluate", "publish"):
+        report = str(self.out / "report.html")
+        for stage in ("train", "evaluate"):
             self._run(stage, str(file))
-        self._run("report", KEY, "--out", str(self.out / "report.html"))
+        # A run that is no release has a report as well; a release's says more, and takes its place.
+        self._run("report", str(file), "--out", report)
+        self._run("publish", str(file))
+        self._run("report", KEY, "--out", report)
 
     def prediction(self, data: Path | None) -> int:
         """Serve the release in a process of its own and send it a picture; returns the number of regions found."""
@@ -221,8 +247,15 @@ class _Walk:
         with whole_file(self.out / "prediction.png") as file:
             file.write(images.encode_png(draw(pixels, drawn)))
         timings = ", ".join(f"{name} {seconds * 1000:.0f} ms" for name, seconds in answer["timings"].items())
-        typer.echo(f"{len(regions)} regions: {', '.join(item.caption for item in drawn)}\n({timings})")
+        said = f"{len(regions)} regions: {', '.join(item.caption for item in drawn)}" if drawn else self._best(pixels)
+        typer.echo(f"{said}\n({timings})")
         return len(regions)
+
+    def _best(self, pixels: Pixels) -> str:
+        """What to say where nothing scored enough to be an answer."""
+        from teppr.workflow.model import open_model
+
+        return best_of(open_model(self.home, KEY), pixels)
 
     @property
     def _home(self) -> list[str]:
@@ -235,4 +268,10 @@ class _Walk:
         typer.echo(f"\n$ {self._typed(*words)}")
         code = main.run([*self._home, *words])
         if code not in may_end_with:
-            raise DemoFailed(f"{self._typed(*words)!r} ended with exit code {code}")
+            kind = DemoRefused if code == DemoRefused.exit_code else DemoFailed
+            raise kind(f"{self._typed(*words)!r} ended with exit code {code}{self._so_far()}")
+
+    def _so_far(self) -> str:
+        """What there is to look at all the same."""
+        places = {"findings": self.out / "findings" / "index.html", "report so far": self.out / "report.html"}
+        return "".join(f"; {name}: {path}" for name, path in places.items() if path.exists())

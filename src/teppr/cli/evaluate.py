@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from teppr.cli.runs import named_run
-from teppr.cli.session import Json, Session, print_json, print_table, progress
+from teppr.cli.session import Json, Session, print_json, print_table, progress, say_next
 from teppr.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _model(session: Session, reference: str, dataset: str | None, splits: tuple[
         print_json({name: value for name, value in result.items() if name != "details"})
     else:
         _show(session, result)
+        _say_what_next(session, result)
 
 
 def _measured_run(settings: Settings, reference: str, common: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +122,12 @@ def _show(session: Session, result: Mapping[str, Any]) -> None:
     for split, kinds in result["split"].items():
         for kind, figures in kinds.items():
             _labels_table(session, f"{split}, {kind}", figures["per_label"])
+
+
+def _say_what_next(session: Session, result: Mapping[str, Any]) -> None:
+    if run := result.get("run"):
+        published = named_run(session.settings.home, run).experiment.publish
+        say_next(session, "publish" if published else "report", run)
 
 
 def _labels_table(session: Session, title: str, per_label: Mapping[str, Mapping[str, Any]]) -> None:

@@ -47,6 +47,9 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+FRAME = frozenset({"--home", "--config"})
+"""Options of `teppr` itself that are taken behind the command as well."""
+
 EPILOG = """\b
 Exit codes:
   0 fine   1 findings or criteria not met   2 wrong input   3 something needed is missing
@@ -115,9 +118,10 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run with these arguments; returns the exit code, and prints what went wrong as a sentence."""
-    asked = next((word for word in arguments if word in COMMANDS), None)
+    frame, words = _frame_and_command(arguments)
+    asked = next((word for word in words if word in COMMANDS), None)
     try:
-        build(asked)(arguments, prog_name="teppr")
+        build(asked)([*frame, *words], prog_name="teppr")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     except BrokenPipeError:
@@ -127,6 +131,23 @@ def run(arguments: list[str]) -> int:
         _say(error, as_json="--json" in arguments)
         return error.exit_code
     return 0
+
+
+def _frame_and_command(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """The options that every command has (`FRAME`), wherever among the words they stand, and the other words."""
+    frame: list[str] = []
+    words: list[str] = []
+    left = iter(arguments)
+    for word in left:
+        if word == "--":
+            words += [word, *left]
+        elif word.partition("=")[0] not in FRAME:
+            words.append(word)
+        elif "=" in word or (value := next(left, None)) is None:
+            (frame if "=" in word else words).append(word)
+        else:
+            frame += [word, value]
+    return frame, words
 
 
 def _say(error: TepprError, *, as_json: bool) -> None:

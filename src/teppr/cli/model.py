@@ -126,7 +126,9 @@ def print_verdicts(session: Session, verdicts: tuple[Verdict, ...]) -> None:
         (row.criterion, row.wanted, "undefined" if row.got is None else f"{row.got:.4g}", _word(row), row.detail)
         for row in verdicts
     ]
-    print_table(session.console, "criteria", ("criterion", "wanted", "got", "verdict", ""), rows)
+    columns = ("criterion", "wanted", "got", "verdict", "detail")
+    shown = len(columns) if any(row.detail for row in verdicts) else len(columns) - 1
+    print_table(session.console, "criteria", columns[:shown], [row[:shown] for row in rows])
 
 
 def _word(verdict: Verdict) -> str:

@@ -19,12 +19,16 @@ def predict(
         float | None, typer.Option(min=0, max=1, help="Leave out what scores lower; default: the model's own.")
     ] = None,
     save: Annotated[str, typer.Option(help="What to write: overlay, via, coco.")] = "overlay,via,coco",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let these results take the place of earlier ones in the folder.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Find objects in images with a run or a published model.
 
     Writes overlays/ (the images with what was found), via.json (opens in the VGG Image Annotator) and coco.json.
-    An image that cannot be read is named with the reason, and the rest goes on.
+    An image that cannot be read is named with the reason, and the rest goes on. A folder with earlier results is
+    refused (exit code 1), unless --replace is given; results are there when all images are done, or not at all.
 
     Exit codes: 0 all images were answered, 1 some were refused, 2 none could be read.
 
@@ -51,6 +55,7 @@ def predict(
             out,
             score_threshold_0_1=score_threshold,
             save=wanted,
+            replace=replace,
             max_pixels=settings.max_image_pixels,
             progress=bar,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teppr.cli.runs import named_run
-from teppr.cli.session import Json, Session, note, print_json, progress
+from teppr.cli.session import Json, Session, note, print_json, progress, say_next
 from teppr.errors import BadInput, CriteriaNotMet
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def publish(
     if info.record.acceptance:
         print_verdicts(session, info.record.acceptance)
     typer.echo(f"released {info.record.key} in {info.bundle_path}")
+    say_next(session, "serve", "--model", info.record.key)
 
 
 def _request(run: Run, key: str | None, accept: list[str] | None, *, force: bool, why: str) -> PublishRequest:

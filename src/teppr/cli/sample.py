@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from teppr.cli.session import Json, print_json, progress
+from teppr.cli.session import Json, print_json, progress, say_next
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,6 +19,7 @@ def sample() -> None:
 
 @app.command()
 def street(
+    ctx: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to write; must not exist or be empty.")],
     images: Annotated[int, typer.Option(help="Pictures with annotations.")] = 240,
     samples: Annotated[int, typer.Option(help="Further pictures without annotations, to predict on.")] = 12,
@@ -43,7 +44,5 @@ def street(
         print_json(facts)
         return
     faults = sum(made.planted.values())
-    typer.echo(
-        f"{made.images} annotated pictures, {made.samples} samples and {faults} planted faults in {made.job}\n"
-        f"next: teppr annotations ingest {made.job / 'annotations'} --problem ods"
-    )
+    typer.echo(f"{made.images} annotated pictures, {made.samples} samples and {faults} planted faults in {made.job}")
+    say_next(ctx.obj, "annotations", "ingest", made.job / "annotations", "--problem", "ods")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,16 +12,22 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
+from teppr.errors import BadInput
 from teppr.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from teppr.settings import Settings
+    from teppr.store.contract import Store
 
 Item = TypeVar("Item")
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
 """The option that every command has."""
+
+
+WIDE = 110
+"""Columns of a terminal in which a progress bar leaves room for the news."""
 
 
 class Session:
@@ -43,6 +50,22 @@ class Session:
         from teppr.settings import origins
 
         return origins(file=self._config, home=self._home)
+
+    def command(self, *words: object) -> str:
+        """A command as it is typed where this one was: with the same --home and --config."""
+        given = (("--home", self._home), ("--config", self._config))
+        frame = [str(part) for name, value in given if value is not None for part in (name, value)]
+        return shlex.join(["teppr", *frame, *map(str, words)])
+
+    def open_record(self) -> Store:
+        """The annotation database to read from; raises BadInput where nothing was ever put into it."""
+        from teppr.store.open import SQLITE, open_store
+
+        url = self.settings.store_url
+        if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+            where = self.settings.store or self.settings.home
+            raise BadInput(f"nothing is on record in {where} yet; {self.command('annotations', 'ingest', 'FILE')}")
+        return open_store(url, make=False)
 
     @cached_property
     def console(self) -> Console:
@@ -81,23 +104,33 @@ def note(sentence: str) -> None:
     typer.echo(sentence, err=True)
 
 
+def say_next(session: Session, *words: object) -> None:
+    """The command to go on with, for people."""
+    typer.echo(f"next: {session.command(*words)}")
+
+
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Progress]:
-    """A progress bar on standard error, shown where that is a terminal."""
+    """A progress bar on standard error where that is a terminal, otherwise a line now and then."""
+    if not sys.stderr.isatty():
+        from teppr.cli.progress_lines import Lines
+
+        yield Lines(title, note, total)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
+    console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        *((BarColumn(),) if console.width >= WIDE else ()),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *((TimeElapsedColumn(),) if console.width >= WIDE else ()),
         TimeRemainingColumn(),
         TextColumn("{task.fields[news]}"),
     )
-    console = Console(stderr=True)
-    with RichProgress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with RichProgress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total, news="")
 
         class _Bar(Progress):
@@ -105,6 +138,12 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
                 bar.advance(task, steps)
                 if news is not None:
                     bar.update(task, news=news)
+
+            def skip(self, steps: int) -> None:
+                bar.update(task, completed=bar.tasks[task].completed + steps)
+
+            def milestone(self, sentence: str) -> None:
+                console.print(f"{title}: {sentence}", markup=False, highlight=False)
 
             def expect(self, total: int) -> None:
                 bar.update(task, total=total)

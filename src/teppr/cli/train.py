@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teppr.cli.session import Json, Session, note, print_json, progress
+from teppr.cli.session import Json, Session, note, print_json, progress, say_next
 from teppr.errors import BadInput
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def train(
     compute = Compute(device=device or settings.device, threads=settings.thread_count)
     with progress("training") as bar, stop_on_signals() as stop:
         train_run(run, settings.home, compute=compute, progress=bar, stop=stop, max_pixels=settings.max_image_pixels)
-    _say(run, as_json=as_json)
+    _say(session, run, as_json=as_json)
     if run.stage("train") is not StageState.FINISHED:
         raise typer.Exit(1)
 
@@ -72,7 +72,7 @@ def _run(home: Path, experiment: Path | None, resume: str | None, *, fresh: bool
     return begin(read_experiment(experiment or Path()), home, fresh=fresh)
 
 
-def _say(run: Run, *, as_json: bool) -> None:
+def _say(session: Session, run: Run, *, as_json: bool) -> None:
     record: dict[str, Any] = dict(run.stage_record("train"))
     if as_json:
         print_json({"run": run.id, "path": str(run.path), "checkpoint": str(run.best), **record})
@@ -83,4 +83,4 @@ def _say(run: Run, *, as_json: bool) -> None:
         else f"; best {record['best_by']} {record['best']:.3f} after {record['best_epoch']}"
     )
     typer.echo(f"{run.id}: {record['epochs']} epochs in {record['seconds']:.0f} s, {record['reason']}{best}")
-    typer.echo(f"next: teppr evaluate {run.id}")
+    say_next(session, "evaluate", run.id)

@@ -68,6 +68,7 @@ class _Writing:
     def add(self, record: ImageRecord) -> None:
         """One image and its regions."""
         self._images.write(dumps(_image(record), record.where) + b"\n")
+        self.report.sizes_missing += record.size_wh is None
         self._image_ids.append(_NO_ID if record.source_id is None else record.source_id)
         written = 0
         for region in record.regions:

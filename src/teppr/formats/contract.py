@@ -55,10 +55,14 @@ class Reading:
 
 @dataclass(slots=True, kw_only=True)
 class WriteReport:
-    """What was written, and what the format could not say: {sentence: how often}."""
+    """What was written, and what the format could not say: {sentence: how often}.
+
+    sizes_missing: images written without width and height, which the format says and the records do not
+    """
 
     images: int = 0
     regions: int = 0
+    sizes_missing: int = 0
     not_said: dict[str, int] = field(default_factory=dict)
 
     def leave_out(self, what: str) -> None:

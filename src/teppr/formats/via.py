@@ -177,7 +177,7 @@ def _records(document: JsonFile, survey: _Survey, choices: Choices) -> Iterator[
         where = f"{survey.root}[{json.dumps(key, ensure_ascii=False)}]"
         problem = _entry_problem(entry) or _repeated_keys(document.text(span), entry)
         if problem is None and isinstance(entry, dict):
-            yield _record(entry, where, choices)
+            yield _record(entry, where, choices, says_size=survey.root == _ANSWER)
             continue
         yield Unread(rule="DR01", message=str(problem), where=where, values={"key": key})
         for i in range(len(_raw_regions(entry))):
@@ -212,7 +212,7 @@ def _repeated_keys(text: bytes, entry: object) -> str | None:
     return f"keys stand twice, and one would hide the other: {', '.join(repeated)}" if repeated else None
 
 
-def _record(entry: dict[str, Any], where: str, choices: Choices) -> ImageRecord:
+def _record(entry: dict[str, Any], where: str, choices: Choices, *, says_size: bool) -> ImageRecord:
     given = entry.get("file_attributes")
     attributes = given if isinstance(given, dict) else {"file_attributes": given} if given else {}
     regions = [region_of_raw(raw, i, choices.regions) for i, raw in enumerate(_raw_regions(entry))]
@@ -222,5 +222,12 @@ def _record(entry: dict[str, Any], where: str, choices: Choices) -> ImageRecord:
         where=where,
         regions=(*regions, *of_image),
         size_bytes=whole_number(entry.get("size"), least=0),
+        size_wh=_size_wh(attributes) if says_size else None,
         attributes=attributes,
     )
+
+
+def _size_wh(attributes: dict[str, Any]) -> tuple[int, int] | None:
+    """What the service says of the image that it answered; others' attributes may mean anything by such names."""
+    width, height = (whole_number(attributes.get(name), least=1) for name in ("width", "height"))
+    return None if width is None or height is None else (width, height)

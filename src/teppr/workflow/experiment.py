@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import orjson
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from teppr.architectures.contract import ARCHITECTURES
-from teppr.document import DocumentKind, Part, yaml_of
-from teppr.errors import BadExperiment, BadInput
+from teppr.document import DocumentKind, Part, wrong_at, yaml_of
+from teppr.errors import BadExperiment, BadInput, UnknownName
 from teppr.problems.contract import Criteria
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
+from teppr.workflow.criteria import check_figure
 
 METRIC = re.compile(r"val/((box|mask)/)?(map|map_50|map_75|mar_100)|loss")
 
@@ -170,6 +171,15 @@ class Experiment(Part):
         if name not in ARCHITECTURES.names():
             raise ValueError(f"there is no architecture {name!r}; known: {', '.join(ARCHITECTURES.names())}")
         return name
+
+    @model_validator(mode="after")
+    def _criteria_can_be_judged(self) -> Self:
+        for figure in self.publish.accept if self.publish else ():
+            try:
+                check_figure(figure, self.evaluate.on, self.evaluate.iou)
+            except UnknownName as error:
+                raise wrong_at(str(error), "publish", "accept", figure) from error
+        return self
 
     def to_yaml(self) -> str:
         """The effective experiment, defaults filled in, as a file that reads back to the same."""

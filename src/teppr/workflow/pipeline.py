@@ -125,6 +125,7 @@ class Pipeline:
                 self.run.path / "predictions",
                 score_threshold_0_1=predict.score_threshold,
                 save=predict.save,
+                replace=True,
                 max_pixels=self.max_pixels,
                 progress=progress,
             )

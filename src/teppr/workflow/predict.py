@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
+from uuid import uuid4
 
 from teppr import images
 from teppr.answers import via_entry
 from teppr.drawing import draw, drawn_detections
-from teppr.errors import BadImage, BadInput, Corrupt, UnknownName
-from teppr.files import whole_file, write_json
+from teppr.errors import AlreadyThere, BadImage, BadInput, Corrupt, UnknownName
+from teppr.files import HALF_WRITTEN, sweep, whole_file, write_json
 from teppr.geometry import area, rle_of_mask, xywh_of
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
 from teppr.progress import QUIET, Progress
@@ -112,31 +115,35 @@ def predict_files(
     *,
     score_threshold_0_1: float | None = None,
     save: Collection[Save] = SAVES,
+    replace: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = QUIET,
 ) -> Predicted:
-    """Predict on each file and write into the folder `out`.
+    """Predict on each file and write into the folder `out`: all results, or none where it is cut off.
 
     via.json: a VIA file of all images; coco.json: a COCO file whose annotations have scores; overlays/: the images
     with what was found drawn on them
     score_threshold_0_1: what scores lower is left out; None takes the model's own
+    replace: earlier results in `out` give way to these; otherwise they raise AlreadyThere
     """
     begun_at = time.perf_counter()
     threshold = predictor.score_threshold_0_1 if score_threshold_0_1 is None else score_threshold_0_1
     results, refused = _Results(), []
     progress.expect(len(pictures))
-    for picture in pictures:
-        try:
-            pixels, _ = images.read(picture.path, max_pixels=max_pixels)
-            found = predictor.predict(pixels).at_least(threshold)
-        except (BadImage, Corrupt) as error:
-            reason = error.reason if isinstance(error, BadImage) else "model-failed"
-            refused.append(RefusedImage(file=str(picture.path), reason=reason, message=str(error)))
-        else:
-            _take(results, picture, found, predictor)
-            if "overlay" in save:
-                _write_overlay(out / OVERLAYS, picture, pixels, found, predictor)
-        progress.advance(news=picture.name)
+    with _all_or_none(out, replace=replace) as half:
+        for picture in pictures:
+            try:
+                pixels, _ = images.read(picture.path, max_pixels=max_pixels)
+                found = predictor.predict(pixels).at_least(threshold)
+            except (BadImage, Corrupt) as error:
+                reason = error.reason if isinstance(error, BadImage) else "model-failed"
+                refused.append(RefusedImage(file=str(picture.path), reason=reason, message=str(error)))
+            else:
+                _take(results, picture, found, predictor)
+                if "overlay" in save:
+                    _write_overlay(half / OVERLAYS, picture, pixels, found, predictor)
+            progress.advance(news=picture.name)
+        written = _write(results, half, predictor, save) if results.coco_images else {}
     return Predicted(
         model=predictor.name,
         score_threshold_0_1=threshold,
@@ -144,9 +151,32 @@ def predict_files(
         regions=results.per_label.total(),
         per_label=dict(results.per_label.most_common()),
         refused=tuple(refused),
-        files=_write(results, out, predictor, save) if results.coco_images else {},
+        files={kind: str(out / name) for kind, name in written.items()},
         seconds=round(time.perf_counter() - begun_at, 3),
     )
+
+
+@contextmanager
+def _all_or_none(out: Path, *, replace: bool) -> Iterator[Path]:
+    """Where to write results, which are moved into `out` when all is done; what else lies there stays."""
+    names = (OVERLAYS, VIA_FILE, COCO_FILE)
+    if replace:
+        sweep(out)
+    elif earlier := [name for name in names if (out / name).exists()]:
+        raise AlreadyThere(
+            f"{out} holds earlier results ({', '.join(earlier)}): give another folder by --out, or --replace them"
+        )
+    half = out / f"{HALF_WRITTEN}{uuid4().hex}"
+    try:
+        yield half
+        if half.exists():
+            for name in names:
+                if (out / name).exists():
+                    (out / name).rename(half / f"earlier-{name}")
+                if (half / name).exists():
+                    (half / name).rename(out / name)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
 
 
 def _pictures_of(given: str) -> Iterator[Picture]:
@@ -210,10 +240,11 @@ def _write_overlay(folder: Path, picture: Picture, pixels: Pixels, found: Detect
 
 
 def _write(results: _Results, out: Path, predictor: Predictor, save: Collection[Save]) -> dict[str, str]:
-    written = {"overlay": str(out / OVERLAYS)} if "overlay" in save else {}
+    """The files of all images together; returns what there is now: {kind: name in the folder}."""
+    written = {"overlay": OVERLAYS} if "overlay" in save else {}
     if "via" in save:
         write_json(out / VIA_FILE, results.via)
-        written["via"] = str(out / VIA_FILE)
+        written["via"] = VIA_FILE
     if "coco" in save:
         categories = [{"id": i, "name": label.name} for i, label in enumerate(predictor.labels, start=1)]
         document = {"info": {"description": f"predictions of {predictor.name}"}, "categories": categories}
@@ -221,5 +252,5 @@ def _write(results: _Results, out: Path, predictor: Predictor, save: Collection[
             out / COCO_FILE,
             document | {"images": results.coco_images, "annotations": results.coco_annotations},
         )
-        written["coco"] = str(out / COCO_FILE)
+        written["coco"] = COCO_FILE
     return written

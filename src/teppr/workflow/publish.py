@@ -25,6 +25,7 @@ from teppr.registry.runtime import Runtime
 from teppr.types import ModelCard
 from teppr.workflow.checkpoint import Trained, open_checkpoint
 from teppr.workflow.compute import Compute
+from teppr.workflow.criteria import MEASURED
 from teppr.workflow.latency import latency_ms
 from teppr.workflow.measure import find_all, measure, relabelled, spread
 from teppr.workflow.parity import Parity, compare
@@ -33,8 +34,6 @@ from teppr.workflow.run import Run, StageState
 THREADS = 1
 PICTURES = 8
 FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime")
-MEASURED = ("latency_ms_p50", "latency_ms_p95", "versus_production")
-"""Figures that are measured here; all others come from the run's evaluation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class Training:
         loaders = min(MOST_LOADERS, (psutil.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
         batches = load_batches(dataset, places, loaders)
         self.progress.expect(self.schedule.epochs * self.order.steps)
-        self.progress.advance(self.state.epoch * self.order.steps + self.state.step)
+        self._say_where_it_goes_on()
         try:
             ending = None
             while ending is None and self.state.epoch < self.schedule.epochs:
@@ -120,6 +120,12 @@ class Training:
             "seconds": round(self._seconds(), 1),
             "device": str(self.device),
         }
+
+    def _say_where_it_goes_on(self) -> None:
+        done, epochs = self.state.epoch * self.order.steps + self.state.step, self.schedule.epochs
+        self.progress.skip(done)
+        if done and self.state.epoch < epochs:
+            self.progress.milestone(f"goes on at epoch {self.state.epoch + 1} of {epochs}, step {self.state.step}")
 
     def _epoch(self, batches: Iterator[list[Sample]]) -> Ending | None:
         optimizer = self._optimizer()
@@ -180,6 +186,7 @@ class Training:
             if state.is_best(self._judged(figures), finished):
                 facts = replace(self.facts, epoch=finished, metrics=figures)
                 Checkpoint(facts=facts, weights=self.network.state_dict()).write(self.run.best)
+        self.progress.milestone(self._summary(figures, finished))
         self.diary.epoch(figures, epoch=finished, step=finished * self.order.steps, seconds=self._seconds())
         state.next_epoch()
         return True
@@ -248,6 +255,11 @@ class Training:
     def _out_of_time(self) -> bool:
         limit = self.options.time_limit_minutes
         return limit is not None and self._seconds() > limit * 60
+
+    def _summary(self, figures: Mapping[str, float], finished: int) -> str:
+        judged = figures.get(self.options.best_by) if self.options.best_by != "loss" else None
+        metric = "" if judged is None else f", {self.options.best_by} {judged:.3f}"
+        return f"epoch {finished} of {self.schedule.epochs}: loss {figures['loss']:.3f}{metric}"
 
     def _news(self, loss: float) -> str:
         best = "" if self.state.best is None else f", best {self.options.best_by} {self.state.best:.3f}"
