@@ -25,6 +25,7 @@ from teppr.types import (
     Shape,
     Spot,
     Unread,
+    WholeImage,
 )
 
 PLAIN = ReadOptions()
@@ -249,6 +250,134 @@ def test_that_nothing_is_labelled_is_told(tmp_path: Path) -> None:
 
 def test_a_given_label_does_not_replace_one_in_the_file(tmp_path: Path) -> None:
     assert labels(tmp_path, {"name": "car"}, {}, options=ReadOptions(label="thing")) == ["car", "thing"]
+
+
+# Labels of whole images
+
+CLASSES = ReadOptions(image_labels=True)
+
+
+def whole_images(folder: Path, *file_attributes: object, options: ReadOptions = CLASSES) -> list[list[str | None]]:
+    """The labels of each image's whole, where the file's images have these attributes and no regions."""
+    entries = {f"{i}.jpg7": entry(file_attributes=given) for i, given in enumerate(file_attributes)}
+    found = [record for record in records(folder, entries, options) if isinstance(record, ImageRecord)]
+    regions = [[region for region in record.regions if isinstance(region, Region)] for record in found]
+    assert all(isinstance(region.shape, WholeImage) for each in regions for region in each)
+    return [[region.label for region in each] for each in regions]
+
+
+def test_an_attribute_of_images_is_no_region_unless_asked_for(tmp_path: Path) -> None:
+    assert whole_images(tmp_path, {"class": "cat"}, options=PLAIN) == [[]]
+
+
+def test_the_attribute_that_most_images_carry_labels_them_and_it_is_told(tmp_path: Path) -> None:
+    given = {str(i): entry(file_attributes={"class": kind}) for i, kind in enumerate(["cat", "dog", " "])}
+    found = reading(tmp_path, given, CLASSES)
+    assert found.label_attribute == "class"
+    assert found.notes == ("the label is attribute 'class' (2 of 3 images)",)
+    cat, _, blank = found.records
+    assert isinstance(cat, ImageRecord)
+    (region,) = cat.regions
+    assert isinstance(region, Region)
+    assert (region.label, region.label_attribute, region.where) == ("cat", "class", "file_attributes.class")
+    assert cat.attributes == {}
+    assert isinstance(blank, ImageRecord)
+    assert (blank.regions, dict(blank.attributes)) == ((), {"class": " "})
+
+
+def test_several_ticks_are_several_labels_of_an_image(tmp_path: Path) -> None:
+    assert whole_images(tmp_path, {"seen": {"cat": True, "dog": False, "cow": True}}) == [["cat", "cow"]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ReadOptions(image_labels=True, label_attribute="kind"),
+        ReadOptions(image_labels=True, category_attributes=("kind",)),
+    ],
+    ids=["given", "the problem's"],
+)
+def test_what_is_given_says_which_attribute_labels_images(tmp_path: Path, options: ReadOptions) -> None:
+    assert whole_images(tmp_path, {"caption": "a cat", "kind": "cat"}, options=options) == [["cat"]]
+
+
+def test_a_tie_among_attributes_of_images_is_for_the_user_to_decide(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"'caption' \(1 of 1 images\), 'kind' \(1 of 1 images\); .*--label-attribute"):
+        whole_images(tmp_path, {"caption": "a cat", "kind": "cat"})
+
+
+def test_a_project_s_definitions_say_what_may_label_images(tmp_path: Path) -> None:
+    project = {
+        "_via_settings": {},
+        "_via_img_metadata": {"a": entry(file_attributes={"class": "cat", "caption": "a cat"})},
+        "_via_attributes": {"region": {}, "file": {"class": {"type": "dropdown"}}},
+    }
+    assert reading(tmp_path, project, CLASSES).label_attribute == "class"
+
+
+def test_images_without_attributes_can_be_given_one_label(tmp_path: Path) -> None:
+    options = ReadOptions(image_labels=True, label="road")
+    assert whole_images(tmp_path, {}, {}, options=options) == [["road"], ["road"]]
+
+
+def test_regions_count_where_images_say_nothing(tmp_path: Path) -> None:
+    (found,) = records(tmp_path, {"a": entry(region({"name": "car"}))}, CLASSES)
+    assert isinstance(found, ImageRecord)
+    (only,) = found.regions
+    assert isinstance(only, Region)
+    assert (only.shape.kind, only.label) == ("rect", "car")
+
+
+def test_the_whole_image_comes_after_the_regions(tmp_path: Path) -> None:
+    (found,) = records(tmp_path, {"a": entry(region(), region(), file_attributes={"class": "cat"})}, CLASSES)
+    assert isinstance(found, ImageRecord)
+    assert [(part.index, part.label) for part in found.regions if isinstance(part, Region)] == [
+        (0, None),
+        (1, None),
+        (2, "cat"),
+    ]
+
+
+def labelled(*labels: str | None, **attributes: object) -> ImageRecord:
+    regions = tuple(Region(shape=WholeImage(), label=label, index=i, where="") for i, label in enumerate(labels))
+    return ImageRecord(filename="a.jpg", where="", regions=regions, attributes=attributes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "attribute"), [(["cat"], "cat"), (["cat", "dog"], {"cat": True, "dog": True})], ids=["one", "two"]
+)
+def test_labels_of_whole_images_become_an_attribute_and_come_back(
+    tmp_path: Path, labels: list[str], attribute: object
+) -> None:
+    document, not_said = written(tmp_path, labelled(*labels, caption="x"))
+    assert document["a.jpg-1"]["file_attributes"] == {"caption": "x", "label": attribute}
+    assert document["a.jpg-1"]["regions"] == []
+    assert not_said == {"label of a whole image, as an attribute of the image": len(labels)}
+    (again,) = VIA.read(tmp_path / "out.json", CLASSES).records
+    assert isinstance(again, ImageRecord)
+    assert [(part.shape, part.label) for part in again.regions if isinstance(part, Region)] == [
+        (WholeImage(), label) for label in labels
+    ]
+    assert again.attributes == {"caption": "x"}
+
+
+def test_what_of_whole_images_has_no_place_is_told(tmp_path: Path) -> None:
+    document, not_said = written(tmp_path, labelled("cat", "cat", None, label="mine"))
+    assert document["a.jpg-1"]["file_attributes"] == {"label": "cat"}
+    assert not_said == {
+        "label of a whole image, as an attribute of the image": 1,
+        "label that a whole image has twice": 1,
+        "whole image without a label": 1,
+        "attribute 'label' of an image, whose name the label needs": 1,
+    }
+
+
+def test_the_attribute_of_images_is_no_slip_where_regions_are_read(tmp_path: Path) -> None:
+    given = {"a": entry(region({"note": "x"}), file_attributes={"class": "cat"})}
+    found = reading(tmp_path, given, ReadOptions(label_attribute="class"))
+    (record,) = found.records
+    assert isinstance(record, ImageRecord)
+    assert [part.label for part in record.regions if isinstance(part, Region)] == [None]
 
 
 # Layouts

@@ -1,230 +1,241 @@
-"""Writing TFRecord shards from a stream of records."""
+"""Writing Examples of TensorFlow's Object Detection API."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import BinaryIO
 
-import numpy as np
-from PIL import Image
-
-from teppr.errors import BadImage, BadInput
+from teppr.errors import BadImage
 from teppr.files import whole_folder
-from teppr.formats._left_out import leave_out_beside_shape, leave_out_of_image
-from teppr.formats._tfrecord_file import Value, example_of, write_record
-from teppr.formats._tfrecord_words import (
-    CLASS_LABEL,
-    CLASS_TEXT,
-    CORNERS,
-    CROWD,
-    ENCODED,
-    FILENAME,
-    FLAGS,
-    FORMAT,
-    HEIGHT,
-    KIND,
-    LABEL,
-    LABEL_MAP,
-    MASK,
-    SOURCE_ID,
-    TEXT,
-    WIDTH,
-)
+from teppr.formats import _tfrecord_words as words
+from teppr.formats._tfrecord_file import framed
+from teppr.formats._tfrecord_mask import fills_box, picture_of_mask
+from teppr.formats._tfrecord_messages import messages
 from teppr.formats.contract import WriteReport
-from teppr.geometry import Bitmap, bitmap_of_mask, box_xywh, mask_of_shape, rings_of
-from teppr.images import encode_png, read, read_bytes
+from teppr.geometry import area, box_xywh, mask_of_shape
+from teppr.images import decode, encode_png, read_bytes
 from teppr.types import ImageRecord, Mask, Rect, Region, Shape, Unread, WholeImage
 
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-SHARD_BYTES = 256 << 20
-"""A shard is closed with the record that passes this."""
-MOST_MASK_PIXELS = 16_000_000
-"""Beyond it outlines are not drawn as masks, each of which would take as many bytes in memory."""
+MOST_BYTES = 256 << 20
+"""Of a file, before another is begun: readers take files side by side, and shuffle them."""
+_KINDS = {b"\xff\xd8\xff": b"jpeg", b"\x89PNG\r\n\x1a\n": b"png"}
+"""How pictures begin that are embedded as they are, and what they are called."""
+_FIRST_LABEL = 1
+"""0 stands for the background, or for no label."""
+
+Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
 
-def write_folder(records: Iterable[ImageRecord], path: Path) -> WriteReport:
-    """Shards and the label map; an image whose size is not known is left out and told."""
+def write_folder(records: Iterable[ImageRecord], path: Path, most_bytes: int = MOST_BYTES) -> WriteReport:
+    """Files of about so many bytes and the label map; labels are numbered as they appear."""
     report = WriteReport()
-    classes: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     with whole_folder(path) as folder:
-        with _Shards(folder) as shards:
+        with _shards(folder, most_bytes) as shards:
             for record in records:
-                if record.size_wh is None:
-                    report.leave_out("image whose size is not known")
-                    continue
-                shards.write(example_of(_features(record, record.size_wh, classes, report)))
-                report.images += 1
-        shards.name()
-        (folder / LABEL_MAP).write_text("".join(_item(number, name) for name, number in classes.items()), "utf-8")
+                if (example := _example(record, numbers, report)) is not None:
+                    shards.add(example)
+                    report.images += 1
+        (folder / words.LABEL_MAP).write_bytes(words.label_map_text(numbers))
     return report
 
 
 class _Shards:
-    """The files of one document, named by their number and how many there are in the end."""
+    """Files that are filled one after the other, by numbers until it is known how many there are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_bytes: int) -> None:
         self._folder = folder
-        self._count = 0
-        self._begin()
+        self._most_bytes = most_bytes
+        self.paths: list[Path] = []
+        self.file = self._next()
 
-    def write(self, data: bytes) -> None:
-        if self._bytes > SHARD_BYTES:
-            self._file.close()
-            self._begin()
-        self._bytes += write_record(self._file, data)
+    def add(self, record: bytes) -> None:
+        """Write a record, in a new file where the last one is full."""
+        if self.file.tell() > self._most_bytes:
+            self.file.close()
+            self.file = self._next()
+        self.file.write(framed(record))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def name(self) -> None:
-        """Give the shards their names, now that their number is known."""
-        for i in range(self._count):
-            self._path(i).rename(self._folder / f"data.tfrecord-{i:05d}-of-{self._count:05d}")
-
-    def _begin(self) -> None:
-        self._bytes = 0
-        self._file = self._path(self._count).open("wb")
-        self._count += 1
-
-    def _path(self, number: int) -> Path:
-        return self._folder / f"shard-{number}"
+    def _next(self) -> BinaryIO:
+        self.paths.append(self._folder / f"{len(self.paths):05d}")
+        return self.paths[-1].open("wb")
 
 
-def _item(number: int, name: str) -> str:
-    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-    return f"item {{\n  id: {number}\n  name: '{quoted}'\n}}\n"
+@contextmanager
+def _shards(folder: Path, most_bytes: int) -> Iterator[_Shards]:
+    shards = _Shards(folder, most_bytes)
+    try:
+        yield shards
+    finally:
+        shards.file.close()
+    for path in shards.paths:
+        path.rename(folder / f"data-{path.name}-of-{len(shards.paths):05d}.tfrecord")
 
 
-def _features(
-    record: ImageRecord, size_wh: tuple[int, int], classes: dict[str, int], report: WriteReport
-) -> dict[str, Sequence[Value]]:
-    leave_out_of_image(record, report, with_id=True)
-    objects: list[Region] = []
-    wholes: list[str] = []
+def _example(record: ImageRecord, numbers: dict[str, int], report: WriteReport) -> bytes | None:
+    """The record's Example; None where its coordinates cannot be said, since its size is not known."""
+    regions = list(_readable(record, report))
+    objects = [region for region in regions if not isinstance(region.shape, WholeImage)]
+    if objects and record.size_wh is None:
+        report.leave_out("image whose width and height are not known, with its regions")
+        return None
+    whole = [region for region in regions if isinstance(region.shape, WholeImage) and region.label is not None]
+    if regions[: len(objects)] != objects:
+        report.leave_out("order of regions: labels of the whole image come last")
+    report.regions += len(objects) + len(whole)
+    features: dict[str, Values] = {words.FILENAME: [_bytes(record.filename)], **_image(record, report)}
+    if whole:
+        features[words.IMAGE_TEXT] = [_bytes(region.label or "") for region in whole]
+        features[words.IMAGE_NUMBER] = [_number(region, numbers) for region in whole]
+    if record.size_wh is not None:
+        features |= _objects(objects, record.size_wh, numbers, report)
+    return _serialized(features)
+
+
+def _readable(record: ImageRecord, report: WriteReport) -> Iterator[Region]:
+    """The regions that can be written; what they bring that the format has no word for is counted."""
     for region in record.regions:
         if isinstance(region, Unread):
             report.leave_out(f"region that could not be read ({region.rule})")
-        elif not isinstance(region.shape, WholeImage):
-            if wholes:
-                report.leave_out("place of the label of a whole image among the regions: it is read last")
-            objects += [region] if _is_sayable(region.shape, report) else []
-        elif region.label is None:
-            report.leave_out("that the whole image has no label")
-        else:
-            _tell(region, report)
-            wholes.append(region.label)
-    report.regions += len(objects) + len(wholes)
-    encoded, kind = _picture(record, report)
-    numbers = {label: _number(label, classes) for label in wholes}
-    return {
-        ENCODED: [encoded],
-        FORMAT: [kind],
-        FILENAME: [record.filename.encode()],
-        SOURCE_ID: [str("" if record.source_id is None else record.source_id).encode()],
-        WIDTH: [size_wh[0]],
-        HEIGHT: [size_wh[1]],
-        CLASS_TEXT: [label.encode() for label in wholes],
-        CLASS_LABEL: [numbers[label] for label in wholes],
-        **_of_objects(objects, size_wh, classes, report),
-    }
+            continue
+        if region.source_id is not None:
+            report.leave_out("id of a region")
+        if region.box_xywh_px is not None or region.area_px is not None:
+            report.leave_out("box and area of a region as stated, beyond seven digits")
+        if region.label_attribute is not None:
+            report.leave_out("name of the attribute that a label was the value of")
+        if isinstance(region.shape, WholeImage):
+            if region.label is None:
+                report.leave_out("whole image without a label")
+            if region.attributes or region.is_crowd:
+                report.leave_out("attributes of a whole image")
+        yield region
 
 
-def _number(label: str, classes: dict[str, int]) -> int:
-    return classes.setdefault(label, len(classes) + 1)
-
-
-def _is_sayable(shape: Shape, report: WriteReport) -> bool:
-    if isinstance(shape, Rect | Mask) or any(len(ring) >= 3 for ring in rings_of(shape)):
-        return True
-    report.leave_out(f"{shape.kind} that is neither a box nor encloses anything")
-    return False
-
-
-def _tell(region: Region, report: WriteReport) -> None:
-    leave_out_beside_shape(region, report, with_crowd=not isinstance(region.shape, WholeImage))
-    if region.label_attribute is not None:
-        report.leave_out("name of the attribute that a label was the value of")
-    for name, value in region.attributes.items():
-        if name not in FLAGS or type(value) is not int:
-            report.leave_out("attribute of a region")
-
-
-def _of_objects(
-    objects: Sequence[Region], size_wh: tuple[int, int], classes: dict[str, int], report: WriteReport
-) -> dict[str, Sequence[Value]]:
-    (width, height), columns = size_wh, list[tuple[float, float, float, float]]()
-    for region in objects:
-        _tell(region, report)
-        x, y, w, h = box_xywh(region.shape)
-        columns.append((x / width, y / height, (x + w) / width, (y + h) / height))
-    said: dict[str, Sequence[Value]] = {key: [float(row[i]) for row in columns] for i, key in enumerate(CORNERS)}
-    said[TEXT] = [(region.label or "").encode() for region in objects]
-    said[LABEL] = [0 if region.label is None else _number(region.label, classes) for region in objects]
-    said[CROWD] = [int(region.is_crowd) for region in objects]
-    for name in FLAGS:
-        values = [region.attributes.get(name) for region in objects]
-        if objects and all(type(value) is int for value in values):
-            said[f"image/object/{name}"] = [int(value) for value in values if value is not None]
-        elif any(type(value) is int for value in values):
-            report.leave_out(f"attribute {name!r}, which only some regions of an image have")
-    if any(not isinstance(region.shape, Rect) for region in objects):
-        said |= _masks(objects, size_wh, report)
+def _image(record: ImageRecord, report: WriteReport) -> dict[str, Values]:
+    if record.size_bytes is not None:
+        report.leave_out("size of an image in bytes")
+    for _ in record.attributes:
+        report.leave_out("attribute of an image")
+    source = record.filename if record.source_id is None else str(record.source_id)
+    said: dict[str, Values] = {words.SOURCE_ID: [_bytes(source)]}
+    if record.size_wh is not None:
+        said |= {words.WIDTH: [record.size_wh[0]], words.HEIGHT: [record.size_wh[1]]}
+    if (picture := _picture(record, report)) is not None:
+        kind = next(kind for beginning, kind in _KINDS.items() if picture.startswith(beginning))
+        digest = hashlib.sha256(picture).hexdigest().encode()
+        said |= {words.ENCODED: [picture], words.FORMAT: [kind], words.SHA256: [digest]}
     return said
 
 
-def _masks(objects: Sequence[Region], size_wh: tuple[int, int], report: WriteReport) -> dict[str, Sequence[Value]]:
-    masks = []
-    for region in objects:
-        shape = region.shape
-        if isinstance(shape, Mask) and shape.size_wh == size_wh and shape.compressed_in_file:
-            masks.append(png_of_bitmap(bitmap_of_mask(shape)))
-        elif isinstance(shape, Rect) or size_wh[0] * size_wh[1] > MOST_MASK_PIXELS or isinstance(shape, Mask):
-            drawable = size_wh[0] * size_wh[1] <= MOST_MASK_PIXELS and isinstance(shape, Rect)
-            masks.append(png_of_bitmap(bitmap_of_mask(mask_of_shape(shape, size_wh))) if drawable else b"")
-            if not isinstance(shape, Rect):
-                report.leave_out(f"{shape.kind}, as the box around it")
-        else:
-            report.leave_out(f"{shape.kind}, as the mask of its pixels")
-            masks.append(png_of_bitmap(bitmap_of_mask(mask_of_shape(shape, size_wh))))
-    return {MASK: masks, KIND: [region.shape.kind.encode() for region in objects]}
-
-
-def _picture(record: ImageRecord, report: WriteReport) -> tuple[bytes, bytes]:
-    """The picture's bytes and the name of their format: as they are where TensorFlow reads them, else as PNG."""
+def _picture(record: ImageRecord, report: WriteReport) -> bytes | None:
+    """The picture's bytes as they are, those of a PNG where they are neither JPEG nor PNG."""
     if record.path is None:
-        report.leave_out("picture of an image whose file is not known; say where images are")
-        return b"", b""
+        report.leave_out("picture of an image whose file is not known")
+        return None
     try:
-        data = read_bytes(Path(record.path))
-        if data.startswith(JPEG):
-            return data, b"jpeg"
-        return (data if data.startswith(PNG) else encode_png(read(Path(record.path))[0])), b"png"
-    except BadImage as error:
-        report.leave_out(f"picture of an image that cannot be read ({error.reason})")
-        return b"", b""
+        picture = read_bytes(Path(record.path))
+        if picture.startswith(tuple(_KINDS)):
+            return picture
+        pixels, _ = decode(picture, name=record.path)
+    except BadImage:
+        report.leave_out("picture of an image that cannot be read")
+        return None
+    report.leave_out("kind of a picture that is neither JPEG nor PNG: it is a PNG now")
+    return encode_png(pixels)
 
 
-def png_of_bitmap(bitmap: Bitmap) -> bytes:
-    """A bitmap [height, width] of 0 and 1 as a grey PNG of 0 and 1."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(bitmap, dtype=np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+def _objects(
+    objects: Sequence[Region], size_wh: tuple[int, int], numbers: dict[str, int], report: WriteReport
+) -> dict[str, Values]:
+    boxes = [_box(region) for region in objects]
+    width, height = size_wh
+    corners = (
+        [x / width for x, _, _, _ in boxes],
+        [y / height for _, y, _, _ in boxes],
+        [(x + w) / width for x, _, w, _ in boxes],
+        [(y + h) / height for _, y, _, h in boxes],
+    )
+    said: dict[str, Values] = dict(zip(words.CORNERS, corners, strict=True))
+    said[words.TEXT] = [_bytes(region.label or "") for region in objects]
+    said[words.NUMBER] = [_number(region, numbers) for region in objects]
+    said[words.CROWD] = [int(region.is_crowd) for region in objects]
+    said[words.AREA] = [float(area(each.shape) if each.area_px is None else each.area_px) for each in objects]
+    return said | _flags(objects, report) | _masks(objects, size_wh, report)
 
 
-def bitmap_of_png(png: bytes, size_wh: tuple[int, int]) -> Bitmap:
-    """The bitmap [height, width] of a PNG of that size; raises BadInput for another, and for what is none."""
-    try:
-        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-            if image.size != size_wh:
-                raise BadInput(f"a mask must be of its image's size {size_wh}, got {image.size}")
-            return np.asarray(np.asarray(image.convert("L")) > 0, dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"the mask of an object cannot be decoded: {error}") from error
+def _box(region: Region) -> tuple[float, float, float, float]:
+    if isinstance(region.shape, Rect) or region.box_xywh_px is None:
+        return box_xywh(region.shape)
+    return region.box_xywh_px
+
+
+def _flags(objects: Sequence[Region], report: WriteReport) -> dict[str, Values]:
+    """Attributes that are 0 or 1 of every object; all others are counted."""
+    flags = {
+        name: [region.attributes.get(name, "") for region in objects]
+        for name in words.FLAGS
+        if any(name in region.attributes for region in objects)
+    }
+    said = {name: values for name, values in flags.items() if all(value in (0, 1) for value in values)}
+    for region in objects:
+        for _ in region.attributes.keys() - said.keys():
+            report.leave_out("attribute of a region")
+    return {f"{words.OBJECT}{name}": list(map(int, values)) for name, values in said.items()}
+
+
+def _masks(objects: Sequence[Region], size_wh: tuple[int, int], report: WriteReport) -> dict[str, Values]:
+    """A picture for each object, if any of them is more than its box."""
+    shapes = [_drawable(region, size_wh, report) for region in objects]
+    if all(isinstance(shape, Rect) for shape in shapes):
+        return {}
+    return {words.MASK: [picture_of_mask(mask_of_shape(shape, size_wh)) for shape in shapes]}
+
+
+def _drawable(region: Region, size_wh: tuple[int, int], report: WriteReport) -> Shape:
+    """A mask where a shape is more than its box and can be drawn, else the box."""
+    shape, box = region.shape, Rect(*_box(region))
+    if isinstance(shape, Rect):
+        return shape
+    fits = shape.size_wh == size_wh if isinstance(shape, Mask) else True
+    mask = mask_of_shape(shape, size_wh) if fits and math.prod(size_wh) <= words.MOST_MASK_PIXELS else None
+    if mask is None or fills_box(mask, box):
+        report.leave_out(f"{shape.kind}, as its box")
+        return box
+    if not isinstance(shape, Mask):
+        report.leave_out(f"{shape.kind}, as a mask")
+    elif not shape.compressed_in_file:
+        report.leave_out("that the code of a mask was a list of runs")
+    return mask
+
+
+def _number(region: Region, numbers: dict[str, int]) -> int:
+    if region.label is None or not region.label.strip():
+        return 0
+    return numbers.setdefault(region.label, len(numbers) + _FIRST_LABEL)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _serialized(features: Mapping[str, Values]) -> bytes:
+    example = messages().example()
+    for key, values in features.items():
+        feature = example.features.feature.add(key=key).value
+        target = getattr(feature, _list_of(key, values))
+        target.SetInParent()
+        target.value.extend(values)
+    serialized: bytes = example.SerializeToString()
+    return serialized
+
+
+def _list_of(key: str, values: Values) -> str:
+    """The kind of list that a feature is; readers look for it in those that are empty as well."""
+    if key in (*words.CORNERS, words.AREA):
+        return "float_list"
+    return "bytes_list" if key == words.TEXT or isinstance(next(iter(values), None), bytes) else "int64_list"

@@ -1,10 +1,10 @@
-"""Which attribute of a VIA file's regions is their label, and what it says."""
+"""Which attribute of a VIA file's regions, or of its images, is their label, and what it says."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -18,46 +18,48 @@ SELF_EVIDENT = "label"
 
 @dataclass(slots=True)
 class Carried:
-    """What the regions of a file carry.
+    """What the regions of a file carry, or its images.
 
-    regions: how many there are
-    filled: {attribute: regions with a value in it}
-    blank: regions without a value in any attribute
-    defined: attributes that the project defines for regions
+    noun: "regions" or "images"
+    number: how many there are
+    filled: {attribute: how many have a value in it}
+    blank: how many have no value in any attribute
+    defined: attributes that the project defines for them
     """
 
-    regions: int = 0
+    noun: str
+    number: int = 0
     filled: Counter[str] = field(default_factory=Counter)
     blank: int = 0
     defined: tuple[str, ...] = ()
 
     def add(self, attributes: Mapping[str, Any]) -> None:
-        """Count one region."""
+        """Count one."""
         names = [name for name, value in attributes.items() if texts_of(value)]
-        self.regions += 1
+        self.number += 1
         self.filled.update(names)
         self.blank += not names
 
-    def say(self, names: Iterable[str], noun: str = "regions") -> str:
-        """Which attributes how many regions carry, for messages."""
-        return ", ".join(f"{name!r} ({self.filled[name]} of {self.regions} {noun})" for name in names)
+    def say(self, names: Iterable[str]) -> str:
+        """Which attributes are carried by how many, for messages."""
+        return ", ".join(f"{name!r} ({self.filled[name]} of {self.number} {self.noun})" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelChoice:
-    """What a region's label is.
+    """What the label of a region is, or of an image.
 
     attributes: those that may hold it, best first
-    otherwise: the label of regions without a value in any attribute
+    otherwise: the label of those without a value in any attribute
     notes: why, in sentences
     """
 
-    attributes: tuple[str, ...]
-    otherwise: str | None
-    notes: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
+    otherwise: str | None = None
+    notes: tuple[str, ...] = ()
 
     def values(self, attributes: Mapping[str, Any]) -> tuple[str | None, list[str]]:
-        """The attribute that holds this region's label, and what it says: no text, one, or (a checkbox) several."""
+        """The attribute that holds the label, and what it says: no text, one, or (a checkbox) several."""
         for name in self.attributes:
             if texts := texts_of(attributes.get(name)):
                 return name, texts
@@ -67,35 +69,21 @@ class LabelChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the labels of a file's regions are, and those of its images; None where images are not to be labelled."""
+class LabelChoices:
+    """What the labels of a file's regions are and, where whole images are to be labelled, those of its images."""
 
     regions: LabelChoice
-    images: LabelChoice | None
+    images: LabelChoice = LabelChoice()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Why, in sentences."""
-        of_images = () if self.images is None else tuple(f"of whole images, {note}" for note in self.images.notes)
-        return (*self.regions.notes, *of_images)
+        return self.images.notes + self.regions.notes
 
     @property
     def attribute(self) -> str | None:
         """The attribute that was taken first."""
-        names = self.regions.attributes or (self.images.attributes if self.images else ())
-        return names[0] if names else None
-
-
-def choices_of(carried: Carried, carried_by_images: Carried, options: ReadOptions) -> Choices:
-    """Decide for regions and, where they are to be labelled, for images; raises BadInput as `choose_label` does."""
-    given = options.label_attribute
-    if given is not None and carried_by_images.filled[given]:
-        carried.defined = (*carried.defined, given)  # no slip of the pen, though regions may not carry it
-    if not options.image_labels or not carried_by_images.filled:
-        return Choices(choose_label(carried, options), None)
-    of_images = replace(options, label=None, label_attribute=given if carried_by_images.filled[given or ""] else None)
-    of_regions = replace(options, label_attribute=None if of_images.label_attribute else given)
-    return Choices(choose_label(carried, of_regions), choose_label(carried_by_images, of_images, "images"))
+        return next(iter(self.images.attributes + self.regions.attributes), None)
 
 
 def texts_of(value: object) -> list[str]:
@@ -113,27 +101,38 @@ def texts_of(value: object) -> list[str]:
             return [orjson.dumps(value).decode()]
 
 
-def choose_label(carried: Carried, options: ReadOptions, noun: str = "regions") -> LabelChoice:
-    """Decide by what was given, then the problem's, then the project's attributes, then what most regions carry.
+def choose_labels(regions: Carried, images: Carried, options: ReadOptions) -> LabelChoices:
+    """Decide by what was given, then the problem's, then the project's attributes, then what most carry.
 
-    noun: what carries the attributes, for sentences
+    Whole images are labelled where that is asked for, and the file says something of its images or has no regions.
     Raises BadInput where it cannot be decided, naming the candidates.
     """
+    if options.image_labels and (images.filled or not regions.number):
+        choice = _choose(images, options)
+        return LabelChoices(LabelChoice(choice.attributes), choice)
+    if options.label_attribute in images.filled:
+        # It labels whole images, and nobody asked for those.
+        return LabelChoices(_choose(regions, options, is_known=True))
+    return LabelChoices(_choose(regions, options))
+
+
+def _choose(carried: Carried, options: ReadOptions, *, is_known: bool = False) -> LabelChoice:
     notes = []
-    names = _names(carried, options)
+    if options.label_attribute is not None and not is_known:
+        _check_known(options.label_attribute, carried)
+    names, number, noun = _names(carried, options), carried.number, carried.noun
     if names:
-        notes.append(f"the label is attribute {carried.say(names, noun)}")
-    if carried.regions and not carried.filled and options.label is None:
-        notes.append(f"none of {carried.regions} regions carries an attribute, so none is labelled; --label labels all")
+        notes.append(f"the label is attribute {carried.say(names)}")
+    if number and not carried.filled and options.label is None:
+        notes.append(f"none of {number} {noun} carries an attribute, so none is labelled; --label labels all")
     if options.label is not None and carried.blank:
-        bare = f"{carried.blank} of {carried.regions} regions"
+        bare = f"{carried.blank} of {number} {noun}"
         notes.append(f"{bare} carry no attribute and are labelled {options.label!r}, as given")
     return LabelChoice(names, options.label, tuple(notes))
 
 
 def _names(carried: Carried, options: ReadOptions) -> tuple[str, ...]:
     if options.label_attribute is not None:
-        _check_known(options.label_attribute, carried)
         return (options.label_attribute,)
     if ours := tuple(name for name in options.category_attributes if carried.filled[name]):
         return ours
@@ -155,9 +154,9 @@ def _most_carried(carried: Carried, names: Collection[str]) -> tuple[str, ...]:
 
 
 def _check_known(name: str, carried: Carried) -> None:
-    # Taken at its word, a slip of the pen would reject every region as unlabelled.
+    # Taken at its word, a slip of the pen would reject all as unlabelled.
     if carried.filled and not carried.filled[name] and name not in carried.defined:
         raise BadInput(
-            f"the label attribute must be one that regions carry, got {name!r}; "
+            f"the label attribute must be one that {carried.noun} carry, got {name!r}; "
             f"carried: {carried.say(sorted(carried.filled))}"
         )

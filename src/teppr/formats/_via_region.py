@@ -1,31 +1,34 @@
-"""One region of VIA, and what the attributes of an image say of the image as a whole."""
+"""What VIA says of a region or of a whole image, as regions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from reprlib import repr as short
-from typing import Any
+from typing import Any, NamedTuple
 
 from teppr.formats._shape_words import BadShape, shape_of_words
 from teppr.formats._via_label import LabelChoice
 from teppr.types import Region, Unread, WholeImage
 
 
-def region_of_raw(raw: object, index: int, choice: LabelChoice) -> Region | Unread:
-    """The region of an object with `shape_attributes` and `region_attributes`, `index` among its image's."""
-    where = f"regions[{index}]"
-    words = raw.get("shape_attributes") if isinstance(raw, dict) else None
-    attributes = (raw.get("region_attributes") if isinstance(raw, dict) else None) or {}
-    if not isinstance(words, dict) or not isinstance(attributes, dict):
-        message = f"a region must hold the objects shape_attributes and region_attributes, got {short(raw)}"
-        return Unread(rule="DR08", message=message, where=where, index=index)
+class Where(NamedTuple):
+    """Paths in the document: of a region, its shape's words and its attributes."""
+
+    region: str
+    shape: str
+    attributes: str
+
+
+def region_of_via(
+    words: Mapping[str, Any], attributes: Mapping[str, Any], index: int, where: Where, choice: LabelChoice
+) -> Region | Unread:
+    """The region of that index among its image's."""
     try:
         shape = shape_of_words(words)
     except BadShape as error:
         return Unread(
             rule="DR08",
             message=str(error),
-            where=f"{where}.shape_attributes{error.where}",
+            where=f"{where.shape}{error.where}",
             values={"value": error.value},
             index=index,
             shape_kind=error.kind,
@@ -35,7 +38,7 @@ def region_of_raw(raw: object, index: int, choice: LabelChoice) -> Region | Unre
         return Unread(
             rule="DR10",
             message=f"a region must have one label, got {len(texts)} ticked in {attribute!r}: {', '.join(texts)}",
-            where=f"{where}.region_attributes.{attribute}",
+            where=f"{where.attributes}.{attribute}",
             values={str(attribute): texts},
             index=index,
             shape_kind=shape.kind,
@@ -44,27 +47,29 @@ def region_of_raw(raw: object, index: int, choice: LabelChoice) -> Region | Unre
         shape=shape,
         label=texts[0] if texts else None,
         label_attribute=attribute,
-        attributes={name: value for name, value in attributes.items() if name != attribute},
+        attributes=_without(attributes, attribute),
         index=index,
-        where=where,
+        where=where.region,
     )
 
 
-def labels_of_image(
-    attributes: Mapping[str, Any], first_index: int, choice: LabelChoice | None
-) -> tuple[list[Region], dict[str, Any]]:
-    """The labels of the whole image, a region each, and the attributes that are none; no labels without a choice."""
-    attribute, texts = (None, []) if choice is None else choice.values(attributes)
-    if attribute is None:
-        return [], dict(attributes)
-    regions = [
+def whole_images(
+    attributes: Mapping[str, Any], index: int, where: str, choice: LabelChoice
+) -> tuple[tuple[Region, ...], Mapping[str, Any]]:
+    """A whole image for each label that its attributes give, numbered from `index` on, and the other attributes."""
+    attribute, texts = choice.values(attributes)
+    regions = tuple(
         Region(
             shape=WholeImage(),
             label=text,
             label_attribute=attribute,
-            index=index,
-            where=f"file_attributes.{attribute}",
+            index=index + i,
+            where=where if attribute is None else f"{where}.{attribute}",
         )
-        for index, text in enumerate(texts, first_index)
-    ]
-    return regions, {name: value for name, value in attributes.items() if name != attribute}
+        for i, text in enumerate(texts)
+    )
+    return regions, _without(attributes, attribute)
+
+
+def _without(attributes: Mapping[str, Any], attribute: str | None) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name != attribute}

@@ -8,6 +8,7 @@ from typing import Any
 
 from teppr.files import whole_file
 from teppr.formats._json_lines import dumps
+from teppr.formats._left_out import leave_out_beside_shape
 from teppr.formats._shape_words import as_in_file, words_of_points, words_of_shape
 from teppr.formats._via_label import SELF_EVIDENT
 from teppr.formats.contract import WriteReport
@@ -25,7 +26,7 @@ def write_export(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     with whole_file(path) as file:
         file.write(b"{")
         for record in records:
-            entry = entry_of(record, report)
+            entry = entry_of_record(record, report)
             key = _free_key(f"{record.filename}{entry['size']}", keys)
             separator = b",\n" if report.images else b"\n"
             file.write(separator + dumps(key, record.where) + b":" + dumps(entry, record.where))
@@ -43,63 +44,55 @@ def _free_key(wanted: str, taken: set[str]) -> str:
     return key
 
 
-def entry_of(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
-    """What VIA says of an image: file name, size, regions, attributes; what it cannot is counted in `report`."""
+def entry_of_record(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
+    """What VIA holds of an image; all else is counted in the report, as are the regions."""
     if record.size_wh is not None:
         report.leave_out("width and height of an image")
     if record.source_id is not None:
         report.leave_out("id of an image")
-    attributes = dict(record.attributes)
-    regions: list[dict[str, Any]] = []
-    for region in record.regions:
-        if isinstance(region, Region) and isinstance(region.shape, WholeImage):
-            _label_image(region, attributes, report)
-        else:
-            regions += _regions(region, report)
+    regions = [written for region in record.regions for written in _regions(region, report)]
     report.regions += len(regions)
     return {
         "filename": record.filename,
         "size": UNKNOWN_SIZE if record.size_bytes is None else record.size_bytes,
         "regions": regions,
-        "file_attributes": attributes,
+        "file_attributes": _file_attributes(record, report),
     }
-
-
-def _label_image(region: Region, attributes: dict[str, Any], report: WriteReport) -> None:
-    """VIA has no shape for a whole image: its label is an attribute of the image, of several labels a checkbox."""
-    report.leave_out("that an attribute of an image is its label")
-    name = region.label_attribute or SELF_EVIDENT
-    known = attributes.get(name)
-    for _ in region.attributes:
-        report.leave_out("attribute of the label of a whole image")
-    if region.label is None or (name in attributes and not _is_checkbox(known)):
-        report.leave_out("label of a whole image, which its attributes have no place for")
-        return
-    _count_left_out(region, report)
-    report.regions += 1
-    attributes[name] = {**(known if isinstance(known, dict) else {}), region.label: True}
-
-
-def _is_checkbox(value: object) -> bool:
-    return isinstance(value, dict) and all(ticked is True for ticked in value.values())
 
 
 def _regions(region: Region | Unread, report: WriteReport) -> list[dict[str, Any]]:
     if isinstance(region, Unread):
         report.leave_out(f"region that could not be read ({region.rule})")
         return []
-    _count_left_out(region, report)
+    leave_out_beside_shape(region, report)
     attributes = _attributes(region, report)
     return [{"shape_attributes": words, "region_attributes": attributes} for words in _words(region.shape, report)]
 
 
-def _count_left_out(region: Region, report: WriteReport) -> None:
-    if region.is_crowd:
-        report.leave_out("that a region stands for a crowd")
-    if region.source_id is not None:
-        report.leave_out("id of a region")
-    if region.box_xywh_px is not None or region.area_px is not None:
-        report.leave_out("box and area of a region as stated, beside its shape")
+def _file_attributes(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
+    """The attributes of the image, and among them the labels of all of it; several become ticks of a checkbox.
+
+    They count as no regions, for who reads the file is to ask for them.
+    """
+    labels: dict[str, dict[str, bool]] = {}
+    for region in record.regions:
+        if not isinstance(region, Region) or not isinstance(region.shape, WholeImage):
+            continue
+        if region.attributes:
+            report.leave_out("attributes of a whole image, beside its label")
+        if region.label is None:
+            report.leave_out("whole image without a label")
+            continue
+        ticks = labels.setdefault(region.label_attribute or SELF_EVIDENT, {})
+        repeats = region.label in ticks
+        report.leave_out(
+            "label that a whole image has twice" if repeats else "label of a whole image, as an attribute of the image"
+        )
+        ticks[region.label] = True
+    for name in labels.keys() & record.attributes.keys():
+        report.leave_out(f"attribute {name!r} of an image, whose name the label needs")
+    said = {name: next(iter(ticks)) if len(ticks) == 1 else ticks for name, ticks in labels.items()}
+    return {**record.attributes, **said}
 
 
 def _attributes(region: Region, report: WriteReport) -> dict[str, Any]:
@@ -121,5 +114,8 @@ def _words(shape: Shape, report: WriteReport) -> list[dict[str, Any]]:
             rings = rings_of(shape)
             report.leave_out("mask, as polygons around its parts" if rings else "mask without an outline")
             return [words_of_points(Polygon.kind, ring) for ring in rings]
+        case WholeImage():
+            # VIA has no shape for it: see `_file_attributes`.
+            return []
         case _:
             return [words_of_shape(shape)]

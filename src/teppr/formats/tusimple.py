@@ -1,203 +1,155 @@
-"""TuSimple lanes: a line of JSON a frame, with the x of every lane at the rows `h_samples`, or -2 where it has none."""
+"""TuSimple's lanes, JSON lines: an image a line, its lanes by their x at common rows.
+
+A line is `{"lanes": [[x, ...], ...], "h_samples": [y, ...], "raw_file": "clips/.../20.jpg"}`; an x of -2 is no point.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
 from teppr.errors import BadFile, BadInput
-from teppr.files import whole_file
-from teppr.formats._json_lines import dumps
-from teppr.formats._left_out import leave_out_beside_shape
-from teppr.formats._numbers import all_numbers, plain, whole_number
+from teppr.formats._lines import LineFile, lines_of
+from teppr.formats._numbers import all_numbers
+from teppr.formats._tusimple_rows import common_rows, points_at
+from teppr.formats._tusimple_write import KEYS, LABEL, write_lines
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
 from teppr.types import ImageRecord, Polyline, Region, Ring, Unread
 
-LABEL = "lane"
-ABSENT = -2
-"""Stands for the x of a lane at a row that it does not reach."""
-_LANES, _ROWS, _FILE = "lanes", "h_samples", "raw_file"
-_SIZE = ("width", "height")
-"""Two words of ours: the image's size in pixels."""
-_KEYS = frozenset({_LANES, _ROWS, _FILE, *_SIZE})
-_MOST_LINE_BYTES = 16 << 20
+_LINES_TO_TELL = 10
+"""Among so many one must be whole, that the others are broken lines and not another kind of file."""
 
 
 class TuSimple(Format):
-    """TuSimple: lanes as polylines, one label."""
+    """TuSimple's lanes, JSON lines."""
 
     name = "tusimple"
     title = "TuSimple lanes, JSON lines"
     suffixes = (".json", ".jsonl")
-    shapes = frozenset({"polyline"})
+    shapes = frozenset({Polyline.kind})
 
     def sniff(self, path: Path) -> bool:
-        """Whether the first line is a frame."""
+        """Whether one of the first lines is an object with `raw_file` and `lanes` or `h_samples`."""
         try:
-            _check_first(path)
+            with lines_of(path) as file:
+                return any(_is_ours(line) for _, line in islice(_lines(file), _LINES_TO_TELL))
         except BadFile:
             return False
-        return True
 
     def read(self, path: Path, options: ReadOptions) -> Reading:
-        """Begin to read; raises BadFile where the first line is no frame."""
-        _check_first(path)
+        """Begin to read; all lanes are labelled "lane", or as the option `label` says."""
+        with lines_of(path) as file:
+            first = [line for _, line in islice(_lines(file), _LINES_TO_TELL)]
+            file.move(0)
+            is_blank = not first and file.line().endswith(b"\n")
+        if not is_blank and not any(map(_is_ours, first)):
+            message = "TuSimple's lanes must be a JSON object a line, with raw_file and lanes or h_samples"
+            raise BadFile(f"{message}, got {short(first[0]) if first else 'nothing'} in {path}")
         return Reading(records=_records(path, options.label or LABEL))
 
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
-        """Write a line a record: polylines, at the rows where any of its lanes has a point."""
-        report = WriteReport()
-        with whole_file(path) as file:
-            for record in records:
-                file.write(dumps(_line_of(record, report), record.where) + b"\n")
-                report.images += 1
-            if not report.images:
-                file.write(_NO_FRAMES + b"\n")
-        return report
+        """Write polylines as lanes: as they are where their points are at common rows, else where they cross rows.
+
+        The rows are the image's attribute `h_samples` if it has one, else those of the points, else every tenth.
+        """
+        return write_lines(records, path)
 
 
 PLUGIN = TuSimple()
 
 
-_NO_FRAMES = b"{}"
-"""Stands alone in a file without frames, which tells it from one that is merely empty."""
-
-
-def _check_first(path: Path) -> None:
-    number, line = next(_lines(path), (1, b""))
-    try:
-        frame = _frame(line)
-    except BadInput as error:
-        raise BadFile(f"a TuSimple file must hold an object a line: {error} - at line {number} of {path}") from error
-    if frame and not {_LANES, _ROWS} <= frame.keys():
-        raise BadFile(f"a TuSimple frame must have {_LANES} and {_ROWS}, which line {number} of {path} has not")
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that say something, with their numbers from 1."""
-    try:
-        # A pipe would never end.
-        if not path.is_file():
-            raise BadFile(f"{path} is not a file")
-        with path.open("rb") as file:
-            yield from _said(file, path)
-    except OSError as error:
-        raise BadFile(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _said(file: BinaryIO, path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(file: LineFile) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers, from 1."""
     number = 0
-    while line := file.readline(_MOST_LINE_BYTES):
+    while line := file.line():
         number += 1
-        if len(line) == _MOST_LINE_BYTES:
-            raise BadFile(f"line {number} of {path} has more than {_MOST_LINE_BYTES} bytes; it cannot be a frame")
         if line.strip():
             yield number, line
 
 
-def _frame(line: bytes) -> dict[str, Any]:
+def _parsed(line: bytes) -> object:
+    """What a line says; None for what is not JSON."""
     try:
-        frame = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise BadInput(f"cannot read as JSON: {error}") from error
-    if not isinstance(frame, dict):
-        raise BadInput(f"a frame must be an object, got {short(frame)}")
-    return frame
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _is_ours(line: bytes) -> bool:
+    found = _parsed(line)
+    return isinstance(found, dict) and "raw_file" in found and not found.keys().isdisjoint({"lanes", "h_samples"})
 
 
 def _records(path: Path, label: str) -> Iterator[ImageRecord | Unread]:
-    for number, line in _lines(path):
-        where = f"line {number}"
-        if line.strip() == _NO_FRAMES:
-            continue
-        try:
-            yield _record(_frame(line), where, label)
-        except BadInput as error:
-            yield Unread(rule="DR01", message=str(error), where=where)
+    with lines_of(path) as file:
+        for number, line in _lines(file):
+            said, where = _parsed(line), f"line {number}"
+            problem = _line_problem(said)
+            if problem is None and isinstance(said, dict):
+                yield _record(said, where, label)
+                continue
+            yield Unread(rule="DR01", message=str(problem), where=where, values={"line": short(line)})
+            lanes = said.get("lanes") if isinstance(said, dict) else None
+            for i in range(len(lanes) if isinstance(lanes, list) else 0):
+                message = f"the line of this lane cannot be read: {problem}"
+                yield Unread(rule="DR01", message=message, where=f"{where}, lanes[{i}]", index=i)
 
 
-def _record(frame: Mapping[str, Any], where: str, label: str) -> ImageRecord:
-    name, lanes, rows = frame.get(_FILE), frame.get(_LANES), frame.get(_ROWS)
+def _line_problem(said: object) -> str | None:
+    """Why a line cannot be read, None if it can."""
+    if not isinstance(said, dict):
+        return f"a line must be a JSON object, got {short(said)}" if said is not None else "a line must be JSON"
+    name = said.get("raw_file")
     if not isinstance(name, str) or not name.strip():
-        raise BadInput(f"a frame must name its image, got {_FILE}={short(name)}")
-    if not isinstance(lanes, list) or not isinstance(rows, list) or not all_numbers(rows):
-        raise BadInput(f"a frame must have lists of {_LANES} and of numbers {_ROWS}, got {short(lanes)}, {short(rows)}")
-    width, height = (whole_number(frame.get(side), least=1) for side in _SIZE)
+        return f"a line must name its image's file, got raw_file={short(name)}"
+    if not isinstance(said.get("lanes", []), list):
+        return f"lanes must be a list, got {short(said['lanes'])}"
+    return None
+
+
+def _record(said: Mapping[str, Any], where: str, label: str) -> ImageRecord:
+    rows = said.get("h_samples")
+    regions = tuple(_lane(xs, rows, i, label) for i, xs in enumerate(said.get("lanes", [])))
+    attributes = {key: value for key, value in said.items() if key not in KEYS}
+    if "h_samples" in said and rows != common_rows([*_points(regions)]):
+        # Rows that do not follow from the points would be others when the lanes are written again.
+        attributes["h_samples"] = rows
     return ImageRecord(
-        filename=name.replace("\\", "/"),
-        where=where,
-        regions=tuple(_region(lane, rows, i, label) for i, lane in enumerate(lanes)),
-        size_wh=None if width is None or height is None else (width, height),
-        attributes={key: value for key, value in frame.items() if key not in _KEYS},
+        filename=said["raw_file"].replace("\\", "/"), where=where, regions=regions, attributes=attributes
     )
 
 
-def _region(lane: object, rows: Sequence[float], index: int, label: str) -> Region | Unread:
-    where = f"{_LANES}[{index}]"
-    if not isinstance(lane, list) or not all_numbers(lane) or len(lane) != len(rows):
-        got = f"{len(lane)} numbers" if isinstance(lane, list) and all_numbers(lane) else short(lane)
-        message = f"a lane must have a number for each of {len(rows)} rows, got {got}"
-        values = {"lane": short(lane)}
-        return Unread(rule="DR08", message=message, where=where, values=values, index=index, shape_kind=Polyline.kind)
-    points = tuple((x, y) for x, y in zip(lane, rows, strict=True) if x != ABSENT)
-    return Region(shape=Polyline(points), label=label, index=index, where=where)
+def _points(regions: Iterable[Region | Unread]) -> Iterator[Ring]:
+    for region in regions:
+        if isinstance(region, Region) and isinstance(region.shape, Polyline):
+            yield region.shape.points
 
 
-def _line_of(record: ImageRecord, report: WriteReport) -> dict[str, Any]:
-    if record.source_id is not None:
-        report.leave_out("id of an image")
-    if record.size_bytes is not None:
-        report.leave_out("size of an image in bytes")
-    lanes = [line for region in record.regions if (line := _sayable(region, report)) is not None]
-    rows = sorted({y for line in lanes for _, y in line})
-    own = {key: value for key, value in record.attributes.items() if key not in _KEYS}
-    for _ in range(len(record.attributes) - len(own)):
-        report.leave_out("attribute of an image, whose name a frame needs")
-    size = {} if record.size_wh is None else dict(zip(_SIZE, record.size_wh, strict=True))
-    return {
-        _LANES: [_sampled(line, rows) for line in lanes],
-        _ROWS: [plain(y) for y in rows],
-        _FILE: record.filename,
-        **size,
-        **own,
-    }
+def _lane(xs: object, rows: object, index: int, label: str) -> Region | Unread:
+    where = f"lanes[{index}]"
+    try:
+        shape = _polyline(xs, rows)
+    except BadInput as error:
+        values = {"lane": short(xs), "h_samples": short(rows)}
+        return Unread(
+            rule="DR08", message=str(error), where=where, values=values, index=index, shape_kind=Polyline.kind
+        )
+    return Region(shape=shape, label=label, index=index, where=where)
 
 
-def _sayable(region: Region | Unread, report: WriteReport) -> Ring | None:
-    """The points of a lane from top to bottom; None for what is none."""
-    if isinstance(region, Unread):
-        report.leave_out(f"region that could not be read ({region.rule})")
-        return None
-    if not isinstance(region.shape, Polyline):
-        report.leave_out(f"{region.shape.kind}, which is no lane")
-        return None
-    _tell(region, report)
-    report.regions += 1
-    points = tuple(sorted(region.shape.points, key=lambda point: point[1]))
-    if points != region.shape.points:
-        report.leave_out("direction of a lane: points are read from top to bottom")
-    if len({y for _, y in points}) < len(points):
-        report.leave_out("points of a lane at the same height, of which the last is kept")
-    if any(x == ABSENT for x, _ in points):
-        report.leave_out(f"point of a lane at x = {ABSENT}, which stands for none")
-    return points
+def _polyline(lane: object, h_samples: object) -> Polyline:
+    xs, rows = _numbers("a lane", lane), _numbers("h_samples", h_samples)
+    if len(xs) != len(rows):
+        raise BadInput(f"a lane must have an x for each row, got {len(xs)} x and {len(rows)} rows")
+    return Polyline(points_at(xs, rows))
 
 
-def _tell(region: Region, report: WriteReport) -> None:
-    leave_out_beside_shape(region, report)
-    if region.label != LABEL:
-        report.leave_out(f"label of a lane: all are read as {LABEL!r}")
-    if region.label_attribute is not None:
-        report.leave_out("name of the attribute that a label was the value of")
-    for _ in region.attributes:
-        report.leave_out("attribute of a region")
-
-
-def _sampled(line: Ring, rows: Sequence[float]) -> list[float]:
-    """The x at every row where the lane has a point; else `ABSENT`."""
-    at = {y: x for x, y in line}
-    return [plain(at.get(y, ABSENT)) for y in rows]
+def _numbers(noun: str, values: object) -> list[float]:
+    if not isinstance(values, list) or not all_numbers(values):
+        raise BadInput(f"{noun} must be a list of numbers, got {short(values)}")
+    return values

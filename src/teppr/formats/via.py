@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as short
@@ -18,11 +18,11 @@ from typing import Any
 from teppr.errors import BadFile
 from teppr.formats._json_file import JsonFile
 from teppr.formats._numbers import whole_number
-from teppr.formats._via_label import Carried, Choices, choices_of
-from teppr.formats._via_region import labels_of_image, region_of_raw
+from teppr.formats._via_label import Carried, LabelChoice, LabelChoices, choose_labels
+from teppr.formats._via_region import Where, region_of_via, whole_images
 from teppr.formats._via_write import write_export
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
-from teppr.types import ImageRecord, Unread
+from teppr.types import ImageRecord, Region, Unread
 
 _ENTRIES = "_via_img_metadata"
 _DEFINITIONS = "_via_attributes"
@@ -46,7 +46,7 @@ class Via(Format):
     def read(self, path: Path, options: ReadOptions) -> Reading:
         """Begin to read; raises BadInput where several attributes may be the label."""
         survey = _survey(path)
-        choices = choices_of(survey.carried, survey.carried_by_images, options)
+        choices = choose_labels(survey.regions, survey.images, options)
         return Reading(
             records=_records(JsonFile(path), survey, choices),
             notes=choices.notes,
@@ -55,7 +55,10 @@ class Via(Format):
         )
 
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
-        """Write an export of version 2; a mask or a polygon of several rings becomes a region for each ring."""
+        """Write an export of version 2; a mask or a polygon of several rings becomes a region for each ring.
+
+        The label of a whole image becomes an attribute of the image, which `ReadOptions.image_labels` reads back.
+        """
         return write_export(records, path)
 
 
@@ -76,8 +79,8 @@ class _Survey:
 
     root: str
     places: array[int] = field(default_factory=lambda: array("q"))
-    carried: Carried = field(default_factory=Carried)
-    carried_by_images: Carried = field(default_factory=Carried)
+    regions: Carried = field(default_factory=lambda: Carried("regions"))
+    images: Carried = field(default_factory=lambda: Carried("images"))
 
 
 def _layout(document: JsonFile) -> str | None:
@@ -134,7 +137,9 @@ def _survey_members(document: JsonFile, survey: _Survey) -> None:
             found = True
             _survey_entries(document, survey)
         elif key == _DEFINITIONS:
-            survey.carried.defined = _defined(document.value())
+            definitions = document.value()
+            survey.regions.defined = _defined(definitions, "region")
+            survey.images.defined = _defined(definitions, "file")
     if not found:
         raise BadFile(f"a VIA project must hold its entries under {survey.root!r}, which {document.path} has not")
 
@@ -145,19 +150,16 @@ def _survey_entries(document: JsonFile, survey: _Survey) -> None:
     for _ in document.members():
         survey.places.append(document.key_at)
         entry = document.value()
-        attributes = entry.get("file_attributes") if isinstance(entry, dict) else None
-        survey.carried_by_images.add(attributes if isinstance(attributes, dict) else {})
+        survey.images.add(_file_attributes(entry))
         for raw in _raw_regions(entry):
-            if isinstance(raw, dict) and isinstance(attributes := raw.get("region_attributes"), dict):
-                survey.carried.add(attributes)
-            else:
-                survey.carried.add({})
+            attributes = raw.get("region_attributes") if isinstance(raw, dict) else None
+            survey.regions.add(attributes if isinstance(attributes, dict) else {})
 
 
-def _defined(definitions: object) -> tuple[str, ...]:
-    """The attributes that a project defines for regions."""
-    regions = definitions.get("region") if isinstance(definitions, dict) else None
-    return tuple(regions) if isinstance(regions, dict) else ()
+def _defined(definitions: object, noun: str) -> tuple[str, ...]:
+    """The attributes that a project defines for "region" or "file"."""
+    defined = definitions.get(noun) if isinstance(definitions, dict) else None
+    return tuple(defined) if isinstance(defined, dict) else ()
 
 
 def _raw_regions(entry: object) -> list[Any]:
@@ -168,7 +170,7 @@ def _raw_regions(entry: object) -> list[Any]:
     return regions if isinstance(regions, list) else []
 
 
-def _records(document: JsonFile, survey: _Survey, choices: Choices) -> Iterator[ImageRecord | Unread]:
+def _records(document: JsonFile, survey: _Survey, choices: LabelChoices) -> Iterator[ImageRecord | Unread]:
     for place in survey.places:
         document.at = place
         key = document.key()
@@ -212,22 +214,37 @@ def _repeated_keys(text: bytes, entry: object) -> str | None:
     return f"keys stand twice, and one would hide the other: {', '.join(repeated)}" if repeated else None
 
 
-def _record(entry: dict[str, Any], where: str, choices: Choices, *, says_size: bool) -> ImageRecord:
-    given = entry.get("file_attributes")
-    attributes = given if isinstance(given, dict) else {"file_attributes": given} if given else {}
-    regions = [region_of_raw(raw, i, choices.regions) for i, raw in enumerate(_raw_regions(entry))]
-    of_image, attributes = labels_of_image(attributes, len(regions), choices.images)
+def _record(entry: dict[str, Any], where: str, choices: LabelChoices, *, says_size: bool) -> ImageRecord:
+    regions = tuple(_region(raw, i, choices.regions) for i, raw in enumerate(_raw_regions(entry)))
+    whole, attributes = whole_images(_file_attributes(entry), len(regions), "file_attributes", choices.images)
     return ImageRecord(
         filename=entry["filename"].replace("\\", "/"),
         where=where,
-        regions=(*regions, *of_image),
+        regions=regions + whole,
         size_bytes=whole_number(entry.get("size"), least=0),
         size_wh=_size_wh(attributes) if says_size else None,
         attributes=attributes,
     )
 
 
-def _size_wh(attributes: dict[str, Any]) -> tuple[int, int] | None:
+def _file_attributes(entry: object) -> dict[str, Any]:
+    """The attributes of an entry's image; what is no object is one attribute."""
+    given = entry.get("file_attributes") if isinstance(entry, dict) else None
+    return given if isinstance(given, dict) else {"file_attributes": given} if given else {}
+
+
+def _region(raw: object, index: int, choice: LabelChoice) -> Region | Unread:
+    where = f"regions[{index}]"
+    words = raw.get("shape_attributes") if isinstance(raw, dict) else None
+    attributes = (raw.get("region_attributes") if isinstance(raw, dict) else None) or {}
+    if not isinstance(words, dict) or not isinstance(attributes, dict):
+        message = f"a region must hold the objects shape_attributes and region_attributes, got {short(raw)}"
+        return Unread(rule="DR08", message=message, where=where, index=index)
+    places = Where(where, f"{where}.shape_attributes", f"{where}.region_attributes")
+    return region_of_via(words, attributes, index, places, choice)
+
+
+def _size_wh(attributes: Mapping[str, Any]) -> tuple[int, int] | None:
     """What the service says of the image that it answered; others' attributes may mean anything by such names."""
     width, height = (whole_number(attributes.get(name), least=1) for name in ("width", "height"))
     return None if width is None or height is None else (width, height)
