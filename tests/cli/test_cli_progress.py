@@ -1,6 +1,13 @@
-"""Progress without a terminal: lines, few enough to be read."""
+"""Progress: columns that a terminal has room for, and lines where there is none."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from teppr.cli.progress_lines import Lines
+from teppr.cli.session import columns_of
 
 
 class Watch:
@@ -39,3 +46,16 @@ def test_a_milestone_is_said_at_once_and_with_what_is_left() -> None:
     bar.advance(10)
     bar.milestone("epoch 3 of 4: loss 0.412, val/map_50 0.310")
     assert said == ["training: 30 of 40, 5 s, about 5 s left, epoch 3 of 4: loss 0.412, val/map_50 0.310"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_a_bar_shows_fits_its_terminal_uncut(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    bar = Progress(*columns_of(width), console=console, disable=True)
+    bar.add_task("training", total=984, completed=82, news="epoch 2/12, loss 0.512, best val/map_50 0.310")
+    with console.capture() as shown:
+        console.print(bar.get_renderable())
+    (line,) = shown.get().splitlines()
+    for part in ("training", " 82/984", "epoch 2/12, loss 0.512, best val/map_50 0.310"):
+        assert part in line
+    assert "…" not in line

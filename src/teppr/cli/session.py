@@ -17,6 +17,7 @@ from teppr.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import ProgressColumn
 
     from teppr.settings import Settings
     from teppr.store.contract import Store
@@ -109,6 +110,16 @@ def say_next(session: Session, *words: object) -> None:
     typer.echo(f"next: {session.command(*words)}")
 
 
+def columns_of(width: int) -> list[ProgressColumn]:
+    """What a progress bar shows in a terminal of so many columns; a narrow one has no room for all."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    name, news = TextColumn("{task.description}"), TextColumn("{task.fields[news]}")
+    if width < WIDE:
+        return [name, MofNCompleteColumn(), TimeRemainingColumn(), news]
+    return [name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), news]
+
+
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Progress]:
     """A progress bar on standard error where that is a terminal, otherwise a line now and then."""
@@ -118,19 +129,10 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
         yield Lines(title, note, total)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
 
     console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        *((BarColumn(),) if console.width >= WIDE else ()),
-        MofNCompleteColumn(),
-        *((TimeElapsedColumn(),) if console.width >= WIDE else ()),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[news]}"),
-    )
-    with RichProgress(*columns, console=console, transient=True) as bar:
+    with RichProgress(*columns_of(console.width), console=console, transient=True) as bar:
         task = bar.add_task(title, total=total, news="")
 
         class _Bar(Progress):
