@@ -65,9 +65,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     half.mkdir()
     try:
         yield half
-        for file in half.rglob("*"):
-            if file.is_file():
-                _sync(file)
+        _sync_below(half)
         half.rename(path)
     finally:
         shutil.rmtree(half, ignore_errors=True)
@@ -83,6 +81,16 @@ def alone_in(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _sync_below(folder: Path) -> None:
+    # An entry at a time: a folder may hold a million.
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _sync_below(folder / entry.name)
+            elif entry.is_file():
+                _sync(folder / entry.name)
 
 
 def _sync(path: Path) -> None:

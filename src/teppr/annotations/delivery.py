@@ -50,7 +50,7 @@ def _delivered_in(folder: Path) -> list[Path]:
     """What is in a folder, or else in its `annotations`; folders of images count where there is nothing else."""
     here, below = _inside(folder), _inside(folder / "annotations")
     for found in (here, below):
-        if others := [path for path in found if not (path.is_dir() and format_of(path).holds_pictures)]:
+        if others := [path for path in found if not (path.is_dir() and format_of(path).is_its_images)]:
             return others
     return here or below
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 _EXACT = 2**53
 """Beyond it not every whole number is a float's value."""
 _MOST = 2**63 - 1
+_NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 
 
 def whole_number(value: object, least: int = -_MOST) -> int | None:
@@ -18,6 +21,16 @@ def whole_number(value: object, least: int = -_MOST) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _MOST:
         return None
     return int(value) if value == int(value) else None
+
+
+def number_of_text(text: str | None) -> float | None:
+    """The finite number that a text says, whole ones without a decimal point as int; None for all else."""
+    if text is None or not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    if not math.isfinite(value):
+        return None
+    return int(value) if abs(value) < _EXACT and text.strip().lstrip("+-").isdigit() else value
 
 
 def plain(value: float) -> float:

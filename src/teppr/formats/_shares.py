@@ -1,33 +1,13 @@
-"""Coordinates as shares of an image's size, as YOLO, OpenImages and TFRecord have them, and back."""
+"""Coordinates as shares of an image's width or height."""
 
 from __future__ import annotations
 
-from teppr.formats._numbers import plain
-from teppr.types import Rect
-
 PRECISION_PX = 1e-6
-"""How far a coordinate may come back from where it was."""
-_DIGITS = 6
-_SHARE_DIGITS = 13
+"""How far a coordinate may be off on an image of 20,000 pixels: a share is off by half a unit of its last decimal, a
+width that is the difference of two by a whole one, which is 2e-7 of 20,000 pixels."""
+_DECIMALS = 11
 
 
-def in_pixels(share: float, size_px: int) -> float:
-    """The coordinate; what a share has beyond `PRECISION_PX` is noise of the division."""
-    return plain(round(share * size_px, _DIGITS))
-
-
-def box_in_pixels(left: float, top: float, right: float, bottom: float, size_wh: tuple[int, int]) -> Rect:
-    """The box whose corners are these shares."""
-    width, height = size_wh
-    x, y = in_pixels(left, width), in_pixels(top, height)
-    return Rect(
-        x,
-        y,
-        plain(round(right * width - left * width, _DIGITS)),
-        plain(round(bottom * height - top * height, _DIGITS)),
-    )
-
-
-def share_text(value_px: float, size_px: int) -> str:
-    """The share with as many digits as it takes to find the coordinate again."""
-    return f"{value_px / size_px:.{_SHARE_DIGITS}g}"
+def share_of(value_px: float, side_px: int) -> str:
+    """The share of `side_px` that `value_px` is, without closing zeros."""
+    return f"{value_px / side_px:.{_DECIMALS}f}".rstrip("0").rstrip(".")

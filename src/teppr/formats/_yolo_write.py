@@ -1,125 +1,142 @@
-"""Writing a folder of YOLO's label files, as ultralytics reads them, from a stream of records."""
+"""Writing YOLO as Ultralytics lays it out, with the images' sizes beside."""
 
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
 
 import yaml
 
 from teppr.files import whole_folder
-from teppr.formats._left_out import leave_out_beside_shape, leave_out_of_image
-from teppr.formats._places import is_place
+from teppr.formats._folder_files import is_free, path_within
+from teppr.formats._left_out import count_image, count_of_image, count_of_region, count_unread
+from teppr.formats._numbers import number_of_text
 from teppr.formats._shape_words import as_in_file
-from teppr.formats._shares import share_text
-from teppr.formats._yolo_folder import DATA, IMAGES, LABELS, SIZE_COLUMNS, SIZES
+from teppr.formats._shares import share_of
+from teppr.formats._yolo_set import IMAGES, LABELS, SIZES
 from teppr.formats.contract import WriteReport
-from teppr.geometry import rings_of
-from teppr.types import ImageRecord, Polygon, Rect, Region, Ring, Shape, Unread
+from teppr.geometry import box_xywh, rings_of
+from teppr.types import ImageRecord, Mask, Point, Polygon, Rect, Region, Shape, Unread, WholeImage
 
-_LEAST_CORNERS = 3
-_BEFORE_NAME = "./images/"
+CONFIG = "data.yaml"
+_LIST = "train.txt"
 
 
 def write_folder(records: Iterable[ImageRecord], path: Path) -> WriteReport:
-    """A label file a record; an image whose size is not known, or whose name is no file's, is left out and told."""
-    report = WriteReport()
+    """`data.yaml`, `labels`, `train.txt` with the images in order, and `sizes.csv`."""
     with whole_folder(path) as folder:
-        (folder / LABELS).mkdir()
-        classes: dict[str, int] = {}
-        with (folder / IMAGES).open("w", encoding="utf-8") as images, _sizes(folder / SIZES) as sizes:
-            rows = csv.writer(sizes, lineterminator="\n")
-            rows.writerow(SIZE_COLUMNS)
+        with (
+            (folder / _LIST).open("x", encoding="utf-8", errors="surrogateescape", newline="\n") as images,
+            (folder / SIZES).open("x", encoding="utf-8", errors="surrogateescape", newline="") as sizes,
+        ):
+            writing = _Writing(folder / LABELS, images, sizes)
             for record in records:
-                place = _place(folder, record, report)
-                if place is None or record.size_wh is None:
-                    continue
-                lines = [line for region in record.regions for line in _lines(region, record.size_wh, classes, report)]
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-                images.write(f"{_BEFORE_NAME}{record.filename}\n")
-                rows.writerow((record.filename, *record.size_wh))
-                report.images += 1
-        _write_data(folder / DATA, classes)
-    return report
+                writing.add(record)
+        # Without `path`, what is named here is beside this file.
+        config = {"train": _LIST, "val": _LIST, "names": dict(enumerate(writing.numbers))}
+        (folder / CONFIG).write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return writing.report
 
 
-def _sizes(path: Path) -> TextIO:
-    return path.open("w", encoding="utf-8", newline="")
+class _Writing:
+    """What is written so far; `numbers` are those of the labels, in order of appearance."""
+
+    def __init__(self, labels: Path, images: TextIO, sizes: TextIO) -> None:
+        self.report = WriteReport()
+        self.numbers: dict[str, int] = {}
+        self._labels = labels
+        self._labels.mkdir()
+        self._images = images
+        self._sizes = csv.writer(sizes, lineterminator="\n")
+        self._sizes.writerow(("filename", "width", "height"))
+
+    def add(self, record: ImageRecord) -> None:
+        """One image and its label file."""
+        within = path_within(record.filename)
+        if record.size_wh is None:
+            count_image(record, "image of unknown width and height", self.report)
+        elif within is None:
+            count_image(record, "image whose name leads out of the folder", self.report)
+        elif not is_free(file := self._labels / within.parent / f"{within.stem}.txt"):
+            count_image(record, "image whose label file is another's, by its name without the suffix", self.report)
+        else:
+            count_of_image(record, ("size_wh",), self.report)
+            self._images.write(f"./{IMAGES}/{within}\n")
+            self._sizes.writerow((record.filename, *record.size_wh))
+            file.write_text("".join(f"{line}\n" for line in self._lines(record, record.size_wh)), encoding="ascii")
+            self.report.images += 1
+
+    def _lines(self, record: ImageRecord, size_wh: tuple[int, int]) -> Iterator[str]:
+        for region in record.regions:
+            if isinstance(region, Unread):
+                count_unread(region, self.report)
+            elif isinstance(region.shape, WholeImage):
+                self.report.leave_out("label of a whole image")
+            elif region.label is None:
+                self.report.leave_out("region without a label")
+            else:
+                number = self.numbers.setdefault(region.label, len(self.numbers))
+                for shares in self._shares(region, size_wh):
+                    yield f"{number} {' '.join(shares)}"
+                    self.report.regions += 1
+
+    def _shares(self, region: Region, size_wh: tuple[int, int]) -> Iterator[list[str]]:
+        """The numbers of one line or, where a region is in several parts, of several."""
+        attributes = {**region.attributes}
+        score = _score(region)
+        if score:
+            del attributes["score"]
+        count_of_region(replace(region, attributes=attributes), (), self.report)
+        for part in self._parts(region.shape):
+            if isinstance(part, Rect):
+                yield [*_box(part, size_wh), *score]
+            else:
+                yield self._ring(part, size_wh)
+
+    def _parts(self, shape: Shape) -> Sequence[Rect | Polygon]:
+        """Boxes and polygons of one ring that say a shape, or nearly."""
+        match shape:
+            case Rect():
+                return [shape]
+            case Polygon(rings=[_]) if len(as_in_file(shape)[0]) >= 3:
+                return [shape]
+            case Polygon(rings=rings) if len(rings) > 1:
+                self.report.leave_out("that several rings are one polygon: each is a region of its own")
+                apart = (Polygon((ring,), shape.closed_in_file) for ring in rings)
+                return [part for ring in apart for part in self._parts(ring)]
+            case _ if not isinstance(shape, Polygon) and (rings := rings_of(shape)):
+                of_mask = isinstance(shape, Mask)
+                self.report.leave_out(
+                    "mask, as polygons around its parts" if of_mask else f"{shape.kind}, as a polygon"
+                )
+                return [Polygon((ring,)) for ring in rings]
+            case _:
+                self.report.leave_out(f"{shape.kind}, as its box")
+                return [Rect(*box_xywh(shape))]
+
+    def _ring(self, polygon: Polygon, size_wh: tuple[int, int]) -> list[str]:
+        corners = [_corner(point, size_wh) for point in as_in_file(polygon)[0]]
+        if corners[0] == corners[-1] and not polygon.closed_in_file:
+            self.report.leave_out("last corner of a polygon, which is the first when rounded")
+        return [share for corner in corners for share in corner]
 
 
-def _write_data(path: Path, classes: Iterable[str]) -> None:
-    text = io.StringIO()
-    said: dict[str, Any] = {"path": ".", "train": IMAGES, "val": IMAGES, "names": dict(enumerate(classes))}
-    yaml.safe_dump(said, text, sort_keys=False)
-    path.write_text(text.getvalue(), encoding="ascii")
+def _score(region: Region) -> list[str]:
+    """The score of a box, where it is a number that is read as the same again."""
+    score = region.attributes.get("score")
+    is_number = isinstance(score, int | float) and not isinstance(score, bool)
+    said = is_number and isinstance(region.shape, Rect) and number_of_text(str(score)) == score
+    return [str(score)] if said else []
 
 
-def _place(folder: Path, record: ImageRecord, report: WriteReport) -> Path | None:
-    """Where the label file of a record stands; None where it has no place."""
-    name = PurePosixPath(record.filename)
-    if record.size_wh is None:
-        report.leave_out("image whose size is not known")
-        return None
-    if not _is_listable(record.filename):
-        report.leave_out("image whose name cannot be a file's in a list")
-        return None
-    place = folder / LABELS / name.with_suffix(".txt")
-    if place.exists() or any(parent.is_file() for parent in place.parents):
-        report.leave_out("image whose label file would be another image's")
-        return None
-    leave_out_of_image(record, report)
-    return place
-
-
-def _is_listable(filename: str) -> bool:
-    """Whether a name can stand in a list of paths, a line each, and below a folder."""
-    return is_place(filename) and filename.strip() == filename and filename.splitlines() == [filename]
-
-
-def _lines(
-    region: Region | Unread, size_wh: tuple[int, int], classes: dict[str, int], report: WriteReport
-) -> Iterator[str]:
-    if isinstance(region, Unread):
-        report.leave_out(f"region that could not be read ({region.rule})")
-        return
-    if region.label is None:
-        report.leave_out("region without a label")
-        return
-    written = list(_shares(region.shape, size_wh, report))
-    if not written:
-        report.leave_out(f"{region.shape.kind}, which is neither a box nor a polygon")
-        return
-    leave_out_beside_shape(region, report)
-    if region.label_attribute is not None:
-        report.leave_out("name of the attribute that a label was the value of")
-    for _ in region.attributes:
-        report.leave_out("attribute of a region")
-    number = classes.setdefault(region.label, len(classes))
-    for shares in written:
-        report.regions += 1
-        yield f"{number} {shares}"
-
-
-def _shares(shape: Shape, size_wh: tuple[int, int], report: WriteReport) -> Iterator[str]:
+def _box(box: Rect, size_wh: tuple[int, int]) -> tuple[str, ...]:
     width, height = size_wh
-    match shape:
-        case Rect(x=x, y=y, width=w, height=h):
-            pairs = ((x + w / 2, width), (y + h / 2, height), (w, width), (h, height))
-            yield " ".join(share_text(value, size) for value, size in pairs)
-        case Polygon() if len(shape.rings) == 1 and len(shape.rings[0]) >= _LEAST_CORNERS:
-            yield _polygon(as_in_file(shape)[0], size_wh)
-        case _:
-            rings = [ring for ring in rings_of(shape) if len(ring) >= _LEAST_CORNERS]
-            if rings:
-                report.leave_out(f"{shape.kind}, as polygons of one ring")
-            for ring in rings:
-                yield _polygon(ring, size_wh)
+    middle = (share_of(box.x + box.width / 2, width), share_of(box.y + box.height / 2, height))
+    return (*middle, share_of(box.width, width), share_of(box.height, height))
 
 
-def _polygon(ring: Ring, size_wh: tuple[int, int]) -> str:
-    width, height = size_wh
-    return " ".join(f"{share_text(x, width)} {share_text(y, height)}" for x, y in ring)
+def _corner(point: Point, size_wh: tuple[int, int]) -> tuple[str, ...]:
+    return tuple(share_of(value, side) for value, side in zip(point, size_wh, strict=True))

@@ -93,8 +93,10 @@ class Format(ABC):
 
     shapes: ClassVar[frozenset[str]] = ALL_SHAPES
     """Kinds of shape that it holds, if only as something simpler that the report tells of; others are left out."""
-    holds_pictures: ClassVar[bool] = False
-    """Whether the images themselves are in it: records without `path` are left out then."""
+    keeps_order: ClassVar[bool] = True
+    """Whether entries come back in the order in which they were written; a folder may have only that of its names."""
+    is_its_images: ClassVar[bool] = False
+    """Whether a document is nothing but images: beside others it is where their images are."""
 
     @abstractmethod
     def sniff(self, path: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from teppr.errors import BadFile, BadImage
 from teppr.files import HALF_WRITTEN, whole_folder
-from teppr.formats._left_out import leave_out_beside_shape, leave_out_of_image
+from teppr.formats._left_out import count_of_image, leave_out_beside_shape
 from teppr.formats._places import is_place
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
 from teppr.images import SUFFIXES, size_of
@@ -32,15 +32,18 @@ class ImageFolder(Format):
     suffixes = (".jpg", ".jpeg", ".png")
     layout = "folder"
     shapes = frozenset({WholeImage.kind})
-    holds_pictures = True
+    is_its_images = True
 
     def sniff(self, path: Path) -> bool:
-        """Whether below the folder's folders there are images and nothing else, all at the same depth."""
+        """Whether below the folders of two labels or more there are images and nothing else, all at the same depth."""
         if not path.is_dir():
             return False
         found = [name for name in islice(_files(path), _MOST_LOOKED_AT) if "/" in name]
         levels = {name.count("/") + 1 for name in found}
-        return len(levels) == 1 and levels <= set(_LEVELS) and all(map(_is_image, found))
+        labels = {name.split("/")[-2] for name in found}
+        if not found:
+            return (path / _EMPTY).is_file()
+        return len(levels) == 1 and levels <= set(_LEVELS) and len(labels) > 1 and all(map(_is_image, found))
 
     def read(self, path: Path, options: ReadOptions) -> Reading:
         """Begin to read; files that are no images are noted, and pictures are not opened."""
@@ -150,7 +153,7 @@ def _put(record: ImageRecord, label: str, folder: Path, report: WriteReport) -> 
     if place.exists():
         report.leave_out("image of the name of an earlier one of its label")
         return
-    leave_out_of_image(record, report)
+    count_of_image(record, ("size_wh",), report)
     place.parent.mkdir(exist_ok=True)
     try:
         shutil.copyfile(record.path, place)  # no link: whoever edits the copy must not edit the original

@@ -1,7 +1,13 @@
-"""Pascal VOC, also in ImageNet's form: a folder of XML files, one an image; or one such file.
+"""Pascal VOC: a folder of XML files, one an image; ImageNet's are of the same form.
 
-Corners are taken as they stand. By its definition VOC counts pixels from 1, but the tools that write it put the edges
-of their boxes there as coordinates: the same boxes stand in COCO's, CVAT's and YOLO's files without a shift.
+Corners are taken as they stand: x = xmin, y = ymin, width = xmax - xmin, height = ymax - ymin. VOC's own documents
+number pixels from 1 and count both corners in, but the tools that write its files today do not: in a published set of
+273 boxes that is there in seven formats, COCO (1 and 2), CVAT, ImageNet and VOC agree to the last digit without any
+shift, OpenImages to 3e-8 px and YOLO to 4e-4 px, which is what their decimals leave. Taking 1 off would move every box
+by a pixel against its other versions. A box with xmin >= xmax comes out as it is, for the design rules to find.
+
+The files lie in the folder itself, or in its `Annotations`, `annotations` or `annots`; each may lie in folders of
+their own. `<polygon>` is Roboflow's: <x1>, <y1>, <x2> ..., beside the box that every reader of VOC sees.
 """
 
 from __future__ import annotations
@@ -9,124 +15,124 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element
 
 from teppr.errors import BadFile
-from teppr.files import HALF_WRITTEN
-from teppr.formats._beside import ImagesBeside
-from teppr.formats._numbers import whole_number
-from teppr.formats._voc_region import region_of_object
-from teppr.formats._voc_words import IMAGE_WORDS, USUAL_DEPTH, attributes_of, text_of
-from teppr.formats._voc_write import write_folder
-from teppr.formats._xml_file import beginning, root_of
+from teppr.formats._folder_files import entries_of, files_below
+from teppr.formats._images import find_image
+from teppr.formats._voc_read import VocReader, parsed
+from teppr.formats._voc_write import ANNOTATIONS, write_folder
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
 from teppr.images import SUFFIXES
 from teppr.types import ImageRecord, Unread
 
-_ROOT = "annotation"
-_WITHIN = "Annotations"
-_FOLDERS = ("JPEGImages", "images", "Images")
-_MOST_TRIED = 20
-"""Files of a folder of which one must be VOC's."""
+_PLACES = (ANNOTATIONS, "annotations", "annots")
+_SUFFIXES = (".xml",)
+_CHILDREN = frozenset({"filename", "size", "object"})
+_MOST_LOOKED_AT = 5
+"""So many files are tried before a folder is no VOC's: the first may be broken."""
 
 
 class Voc(Format):
-    """Pascal VOC: a box an object; a polygon beside it where the file has one."""
+    """Pascal VOC."""
 
     name = "voc"
-    title = "Pascal VOC and ImageNet, a folder of XML files"
-    suffixes = (".xml",)
+    title = "Pascal VOC, a folder of XML files"
+    suffixes = _SUFFIXES
     layout = "folder"
-    precision_px = 1e-6
+    precision_px = 1e-9
+    shapes = frozenset({"rect", "polygon"})
+    keeps_order = False
 
     def sniff(self, path: Path) -> bool:
-        """Whether a file, or one of the first of a folder, has VOC's root."""
-        return any(map(_looks_like_voc, islice(self.parts(path), _MOST_TRIED)))
+        """Whether one of the first files is VOC's."""
+        try:
+            return any(map(_is_voc, islice(_likely_files(path), _MOST_LOOKED_AT)))
+        except BadFile:
+            return False
 
     def read(self, path: Path, options: ReadOptions) -> Reading:
-        """Begin to read; a file of a folder that cannot be read is an entry that cannot be read."""
-        parts = self.parts(path)
-        if path.is_dir() and not parts and not path.joinpath(_WITHIN).is_dir():
-            raise BadFile(f"a VOC folder must hold XML files, {path} holds none")
-        beside = ImagesBeside(options.images or self.image_folders(path))
-        if path.is_dir():
-            return Reading(records=_entries(parts, path, beside, options), entries=len(parts))
-        return Reading(records=iter([_record(path, PurePosixPath(path.name), beside, options)]), entries=1)
+        """Begin to read, in the order of the files' paths; raises BadFile where there are none.
+
+        An image is called what `<filename>` says. Where that has no suffix, or no folder though the XML file lies in
+        one, the image is looked for; where it is not found, it has the XML file's folder.
+        """
+        place = _place(path)
+        folders = options.images or tuple(self.image_folders(path))
+        reader = VocReader(options=options, find_image=lambda given, part: _named(given, part, folders))
+        if path.is_file():
+            return Reading(records=iter([*reader.read(parsed(path), path.name)]), entries=1)
+        count = sum(1 for _ in files_below(place, _SUFFIXES))
+        if not count and place == path:
+            raise BadFile(f"{path} holds no XML files of VOC, nor does its folder {' or '.join(_PLACES)}")
+        return Reading(records=_records(place, reader), entries=count)
 
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
-        """Write a file an image into `Annotations`; what is no box or polygon becomes its box, and is told."""
-        return write_folder(records, path, _WITHIN)
+        """Write `Annotations/<name>.xml` for each image; circles and the like become boxes, masks polygons."""
+        return write_folder(records, path)
 
     def parts(self, path: Path) -> Sequence[Path]:
-        """All XML files below a folder's `Annotations`, or those in the folder itself."""
-        if not path.is_dir():
-            return (path,)
-        within = path / _WITHIN
-        found = within.rglob("*.xml") if within.is_dir() else path.glob("*.xml")
-        return sorted(part for part in found if part.is_file() and not part.name.startswith(HALF_WRITTEN))
+        """The XML files."""
+        return (path,) if path.is_file() else tuple(files_below(_place(path), _SUFFIXES))
 
     def image_folders(self, path: Path) -> Sequence[Path]:
-        """`JPEGImages` or `images`, in the folder or beside it, and the folder itself."""
-        folder = path if path.is_dir() else path.parent
-        near = [above / name for above in (folder, folder.parent) for name in _FOLDERS]
-        return tuple(place for place in (*near, folder) if place.is_dir()) or (folder,)
+        """`JPEGImages` or `images` beside the files, or where the files are."""
+        place = path.parent if path.is_file() else _place(path)
+        beside = (place.parent / "JPEGImages", place.parent / "images")
+        return (*beside, place / "images", place, place.parent)
 
 
 PLUGIN = Voc()
 
 
-def _looks_like_voc(path: Path) -> bool:
+def _place(path: Path) -> Path:
+    """The folder of the XML files."""
+    if not path.exists():
+        raise BadFile(f"{path} is not there")
+    if (path / ANNOTATIONS).is_dir():
+        return path / ANNOTATIONS
+    return next((place for place in (path, *(path / name for name in _PLACES[1:])) if any(_directly_in(place))), path)
+
+
+def _directly_in(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        files = (folder / entry.name for entry in entries_of(folder))
+        yield from (file for file in files if file.suffix.lower() in _SUFFIXES and file.is_file())
+
+
+def _likely_files(path: Path) -> Iterator[Path]:
+    """The files that tell whether this is VOC's; only folders below `Annotations` are searched."""
+    if path.is_file():
+        yield from [path] if path.suffix.lower() in _SUFFIXES else []
+    elif path.is_dir():
+        place = _place(path)
+        yield from files_below(place, _SUFFIXES) if place.name == ANNOTATIONS else _directly_in(place)
+
+
+def _is_voc(file: Path) -> bool:
     try:
-        root, first = beginning(path)
+        return any(child.tag in _CHILDREN for child in parsed(file))
     except BadFile:
         return False
-    return root == _ROOT and first not in {"version", "meta"}
 
 
-def _entries(
-    parts: Iterable[Path], folder: Path, beside: ImagesBeside, options: ReadOptions
-) -> Iterator[ImageRecord | Unread]:
-    for part in parts:
-        place = PurePosixPath(part.relative_to(folder).as_posix())
+def _records(place: Path, reader: VocReader) -> Iterator[ImageRecord | Unread]:
+    for file in files_below(place, _SUFFIXES):
+        part = file.relative_to(place).as_posix()
         try:
-            yield _record(part, place, beside, options)
+            root = parsed(file)
         except BadFile as error:
-            yield Unread(rule="DR01", message=str(error), where=str(place))
+            yield Unread(rule="DR01", message=str(error), where=part)
+        else:
+            yield from reader.read(root, part)
 
 
-def _record(path: Path, place: PurePosixPath, beside: ImagesBeside, options: ReadOptions) -> ImageRecord:
-    root = root_of(path)
-    if root.tag != _ROOT:
-        raise BadFile(f"a VOC file must hold <{_ROOT}>, got <{root.tag[:40]}> in {path}")
-    size_wh = _size_of(root)
-    objects = root.findall("object")
-    return ImageRecord(
-        filename=_filename(root, place, beside),
-        where=str(place),
-        regions=tuple(region_of_object(element, i, options) for i, element in enumerate(objects)),
-        size_wh=size_wh,
-        attributes=attributes_of(root, IMAGE_WORDS) | _depth(root),
-    )
-
-
-def _filename(root: Element, place: PurePosixPath, beside: ImagesBeside) -> str:
-    """The image's name; ImageNet leaves the ending out, and some files the name."""
-    name = text_of(root, "filename").replace("\\", "/") or place.stem
-    if PurePosixPath(name).suffix.lower() in SUFFIXES:
-        return name
-    found = beside.named(name)
-    return name if found is None else found
-
-
-def _size_of(root: Element) -> tuple[int, int] | None:
-    size = root.find("size")
-    if size is None:
-        return None
-    width, height = (whole_number(text_of(size, side), least=1) for side in ("width", "height"))
-    return None if width is None or height is None else (width, height)
-
-
-def _depth(root: Element) -> dict[str, str]:
-    size = root.find("size")
-    depth = "" if size is None else text_of(size, "depth")
-    return {"depth": depth} if depth.strip() not in ("", USUAL_DEPTH) else {}
+def _named(given: str, part: str, folders: Sequence[Path]) -> tuple[str, str | None] | None:
+    """An image's name and path: as given, completed by suffix and folder, or by the name of the XML file."""
+    own = PurePosixPath(part)
+    in_folder = (own.parent / given).as_posix() if given else own.with_suffix("").as_posix()
+    if "/" in given or (given and own.parent == PurePosixPath() and Path(given).suffix.lower() in SUFFIXES):
+        return given, None
+    for name in dict.fromkeys([given or in_folder, in_folder]):
+        if found := find_image(name, folders):
+            return found.filename, str(found.path)
+    return (in_folder, None) if given else None
