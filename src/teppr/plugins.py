@@ -7,7 +7,6 @@ name (`teppr.formats`, `teppr.architectures`, `teppr.problems`) points to.
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -65,7 +64,7 @@ class Plugins(Generic[PluginT]):
         return {stem for stem in stems if not stem.startswith("_") and stem not in self._others}
 
     def _installed(self) -> dict[str, EntryPoint]:
-        return _entry_points(self.package)
+        return {found.name: found for found in entry_points(group=self.package)}
 
     def _import(self, name: str) -> object:
         module = import_module(f"{self.package}.{name}")
@@ -79,9 +78,3 @@ class Plugins(Generic[PluginT]):
             return found.load()
         except (ImportError, AttributeError, ValueError) as error:  # a value that checks itself raises ValueError
             raise BrokenPlugin(f"{self.noun} {found.name!r} ({found.value}) does not import: {error}") from error
-
-
-@cache
-def _entry_points(group: str) -> dict[str, EntryPoint]:
-    # What is installed does not change while a process runs, and looking through it takes some 30 ms.
-    return {found.name: found for found in entry_points(group=group)}
