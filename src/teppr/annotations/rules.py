@@ -164,7 +164,7 @@ RULES: Mapping[str, Rule] = {
             id="DR18",
             scope="entry",
             severity=NOTE,
-            checks="whether several annotators worked on the image",
+            checks="the image is annotated by one annotator",
             remedy="Nothing to mend: the agreement of the annotators can be measured.",
         ),
     )
