@@ -10,7 +10,6 @@ Run it by: python bench/ingest.py [--images 20000] [--rounds 3] [--mongodb URL] 
 from __future__ import annotations
 
 import argparse
-import resource
 import sqlite3
 import statistics
 import subprocess
@@ -145,8 +144,6 @@ def main() -> None:
     for name, median in medians.items():
         limit = medians[f"{LIMIT}, MongoDB" if "MongoDB" in name else LIMIT]
         print(f"{name:36} {median:7.2f} s   {median / limit:5.2f} x the limit   {regions / median:9.0f} regions/s")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"most memory of one process: {peak:.0f} MB")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def whole_number(value: object, least: int = -_MOST) -> int | None:
     if type(value) is int and least <= value <= _MOST:
         return value  # nearly all are
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 20:
-        value = int(value)
+        value = int(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _MOST:
         return None
     return int(value) if value == int(value) else None

@@ -244,7 +244,7 @@ class FormatContract:
         assert all(suffix.startswith(".") for suffix in plugin.suffixes)
 
     @pytest.mark.parametrize("kind", SHAPES)
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=20, deadline=None)
     @given(data=st.data())
     def test_what_is_written_is_read_again(self, plugin: Format, kind: str, data: st.DataObject) -> None:
         _there_and_back(plugin, data.draw(documents(SHAPES[kind])))
@@ -282,7 +282,7 @@ class FormatContract:
         assert sha256_of_parts(plugin.parts(path), path) == before
         assert list(tmp_path.iterdir()) == [path]
 
-    @settings(deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(content=st.binary(max_size=60) | st.text('[]{}":,1e \n\tatru\\', max_size=60).map(str.encode))
     def test_whatever_a_file_holds_it_is_read_or_refused(self, plugin: Format, content: bytes) -> None:
         with TemporaryDirectory() as folder:
@@ -295,7 +295,7 @@ class FormatContract:
             plugin.sniff(path)
             _read_or_refuse(plugin, path)
 
-    @settings(deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(data=st.data())
     def test_a_damaged_file_is_read_or_refused(self, plugin: Format, data: st.DataObject) -> None:
         with TemporaryDirectory() as folder:
