@@ -159,7 +159,7 @@ def test_an_image_that_is_none_has_no_size(tmp_path: Path, yolo: Format) -> None
 
 
 def test_a_list_says_which_images_belong_and_which_are_missing(tmp_path: Path, yolo: Format) -> None:
-    lines = "/work/images/b.png\n\n./images/gone.png\nimages/b.png\n"
+    lines = "/data/images/b.png\n\n./images/gone.png\nimages/b.png\n"
     files: dict[str, Any] = {"train.txt": lines, "classes.txt": "cat", "labels/a.txt": BOX, "labels/x.txt": BOX}
     images = {f"images/{name}.png": (100, 50) for name in "abc"}
     b, gone, a, x, of_x = read(yolo, lay_out(tmp_path, files | images))
