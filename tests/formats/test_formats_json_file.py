@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from teppr.errors import BadFile
 from teppr.formats import FORMATS, ReadOptions, format_of
 from teppr.formats._json_file import DEPTH_LIMIT, JsonFile
-from teppr.types import ImageRecord, Polygon, Polyline, Region
+from teppr.types import ImageRecord, Polygon, Region
 
 # A surrogate has no form in UTF-8.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -158,9 +158,8 @@ def test_equal_keys_are_both_seen(tmp_path: Path) -> None:
 
 
 def _says_corners(name: str) -> bool:
-    """Whether a polygon's corners are in a document, or a line's; some formats say boxes only, labels, or masks."""
-    plugin = FORMATS.load(name)
-    return "polyline" in plugin.shapes and name not in {"openimages", "tfrecord"}
+    """Whether all corners of a polygon are in a document; other formats say boxes, masks, labels, or sample lines."""
+    return "polygon" in FORMATS.load(name).shapes and name not in {"openimages", "tfrecord"}
 
 
 @pytest.mark.slow
@@ -169,8 +168,7 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path, name: str) -> Non
     path = tmp_path / "large.json"
     ring = tuple((i + 0.25, i * 7 % 2000 / 2 + 0.5) for i in range(2000))
     plugin = FORMATS.load(name)
-    shape = Polygon((ring,)) if "polygon" in plugin.shapes else Polyline(ring)
-    region = Region(shape=shape, label="coast", index=0, where="regions[0]")
+    region = Region(shape=Polygon((ring,)), label="coast", index=0, where="regions[0]")
     image = ImageRecord(filename="0.jpg", where="", regions=(region,), size_wh=(2001, 1001))
     plugin.write((replace(image, filename=f"{i}.jpg") for i in range(2000)), path)
     # A process of its own, for memory that others gave back may count as used or not.
