@@ -204,7 +204,7 @@ _SHAPES: Mapping[str, Callable[[Numbers, str], Shape]] = {
     "polygon": lambda numbers, _: Polygon(tuple(map(_ring, numbers))),
     "polyline": lambda numbers, _: Polyline(_ring(numbers[0])),
     "point": lambda numbers, _: Spot(*numbers[0]),
-    "image": lambda numbers, _: WholeImage(),  # noqa: ARG005
+    "image": lambda *_: WholeImage(),
     "mask": lambda numbers, counts: Mask(counts, (int(numbers[0][0]), int(numbers[0][1]))),
 }
 

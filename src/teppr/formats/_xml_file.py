@@ -42,12 +42,6 @@ def children(path: Path) -> Iterator[Element]:
                 root.clear()
 
 
-def root_of(path: Path) -> Element:
-    """The root with all that is in it, for documents about one image; raises BadFile."""
-    with _opened(path) as file:
-        return next(element for event, element in list(_events(file, path)) if event == "start")
-
-
 def speakable(text: str) -> str:
     """The text with what XML has no form for, not even escaped, replaced."""
     return _NO_CHARACTER.sub("\ufffd", text)
