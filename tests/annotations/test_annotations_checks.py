@@ -68,7 +68,7 @@ def test_a_label_must_be_in_a_closed_list_aliases_applied() -> None:
     assert _broken(_region(label="bird"), around) == [("DR11", Severity.ERROR)]
     alias = _region(label="automobile")
     assert _broken(alias, around) == []
-    assert as_kept(_subject(alias, around)).label == "car"
+    assert as_kept(_subject(alias, around))[0].label == "car"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_mask_of_another_image_is_an_error_whatever_the_problem_says() -> None
 
 def test_a_clipped_region_is_inside_and_states_nothing_of_the_old_shape() -> None:
     region = _region(Rect(-1, 70, 20, 11.5), box_xywh_px=(-1, 70, 20, 11.5), area_px=230)
-    kept = as_kept(_subject(region))
+    kept, _ = as_kept(_subject(region))
     assert kept == _region(Rect(0, 70, 19, 10))
 
 
@@ -110,7 +110,7 @@ def test_what_the_problem_tolerates_outside_is_clipped_all_the_same() -> None:
     around = _around(_problem(severities={"DR12": Severity.WARNING}))
     region = _region(Rect(90, 10, 50, 10))
     assert _broken(region, around) == [("DR12", Severity.WARNING)]
-    assert as_kept(_subject(region, around)).shape == Rect(90, 10, 10, 10)
+    assert as_kept(_subject(region, around))[0].shape == Rect(90, 10, 10, 10)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_flat_rings_are_left_out_of_a_sound_polygon() -> None:
     sound = ((10, 10), (20, 10), (20, 20))
     region = _region(Polygon((((1, 1), (2, 2)), sound)))
     assert _broken(region) == [("DR13", Severity.WARNING)]
-    assert as_kept(_subject(region)).shape == Polygon((sound,))
+    assert as_kept(_subject(region))[0].shape == Polygon((sound,))
 
 
 def test_a_polygon_that_crosses_itself_is_warned_of() -> None:
@@ -234,8 +234,10 @@ def test_whatever_is_kept_is_inside_its_image(shape: Shape, severity: Severity) 
     subject = _subject(_region(shape), around)
     broken = list(check(subject))
     if all(severity_of(found, around.problem) is not Severity.ERROR for found in broken):
-        kept = as_kept(subject).shape
+        kept, measured = as_kept(subject)[0].shape, as_kept(subject)[1]
         reach = measure([kept])[0]
+        assert measured[:4] == reach[:4]
+        assert measured.area_px2 == pytest.approx(reach.area_px2)
         beyond_px = max(-reach.x0, -reach.y0, reach.x1 - SIZE_WH[0], reach.y1 - SIZE_WH[1])
         assert beyond_px == pytest.approx(0, abs=1e-9) or beyond_px < 0
         assert area(kept) >= 0

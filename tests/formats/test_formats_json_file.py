@@ -41,7 +41,7 @@ def walk(path: Path) -> object:
         case "{":
             found = {key: document.value() for key in document.members()}
         case "[":
-            found = [document.load(span) for span in document.elements()]
+            found = [value for _, value in document.loaded()]
         case _:
             found = document.value()
     document.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from teppr.annotations.crossing import crosses_itself
 from teppr.annotations.rules import ERROR, NOTE, WARNING, Broken
@@ -19,7 +19,7 @@ class Surroundings:
     """What a check knows beside the region.
 
     size_wh: the image's size in pixels; None where it is not known, and nothing can be outside
-    firsts: {what is the same in a repetition: index of the first region that has it}
+    firsts: {label and bounds, as a repetition has them too: regions that differ, in their order}
     image_labels: {label: index of the first region that gives it to the whole image}, in their order
     Both grow as the entry's regions become subjects, in their order.
     """
@@ -27,12 +27,11 @@ class Surroundings:
     problem: Problem
     size_wh: tuple[int, int] | None
     clip_tolerance_px: float
-    firsts: dict[object, int] = field(default_factory=dict)
+    firsts: dict[object, tuple[Region, ...]] = field(default_factory=dict)
     image_labels: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(NamedTuple):
     """A region as the checks see it, measured once.
 
     label: the region's, its alias applied; None for a blank one
@@ -54,6 +53,7 @@ class Subject:
 def subject_of(region: Region, measured: Measure, around: Surroundings) -> Subject:
     """A region with what was measured of it, clipped where it reaches beyond its image a little."""
     shape, size_wh, problem = region.shape, around.size_wh, around.problem
+    bounds = measured[:4]
     beyond_px = 0.0 if size_wh is None else _reach_beyond_px(measured, size_wh)
     if size_wh is not None and 0 < beyond_px <= around.clip_tolerance_px:
         shape = clip_shape(shape, size_wh)
@@ -61,7 +61,7 @@ def subject_of(region: Region, measured: Measure, around: Surroundings) -> Subje
     label = problem.label_of(region.label) if region.label is not None and region.label.strip() else None
     if isinstance(shape, WholeImage) and label is not None:
         around.image_labels.setdefault(label, region.index)
-    first = around.firsts.setdefault(_sameness(region.shape, label), region.index)
+    first = _first_alike(region, (label, bounds), around)
     return Subject(
         region=region, around=around, label=label, beyond_px=beyond_px, shape=shape, measure=measured, first=first
     )
@@ -220,28 +220,37 @@ def check(subject: Subject) -> Iterator[Broken]:
             yield broken
 
 
-def as_kept(subject: Subject) -> Region:
-    """An accepted region as it goes on record: clipped, its flat rings left out, the label's alias applied."""
+def as_kept(subject: Subject) -> tuple[Region, Measure]:
+    """An accepted region as it goes on record, with its measure: clipped, without flat rings, its alias applied."""
     region, around = subject.region, subject.around
-    shape, flat = subject.shape, subject.measure.flat_rings
+    shape, measured = subject.shape, subject.measure
     if subject.beyond_px > around.clip_tolerance_px and around.size_wh is not None:
         # Only where the problem makes no error of it.
         shape = clip_shape(shape, around.size_wh)
-        flat = measure([shape], crossings=False)[0].flat_rings
-    if isinstance(shape, Polygon) and 0 < len(flat) < len(shape.rings):
+        measured = measure([shape], crossings=False)[0]
+    flat = measured.flat_rings
+    if flat and isinstance(shape, Polygon) and len(flat) < len(shape.rings):
         shape = replace(shape, rings=tuple(ring for i, ring in enumerate(shape.rings) if i not in flat))
+        measured = measure([shape], crossings=False)[0]
     label = region.label if subject.label is None else subject.label
     if shape is not region.shape:
         # What the file states of box and area was of the shape before.
-        return replace(region, shape=shape, label=label, box_xywh_px=None, area_px=None)
-    return region if label == region.label else replace(region, label=label)
+        return replace(region, shape=shape, label=label, box_xywh_px=None, area_px=None), measured
+    return (region if label == region.label else replace(region, label=label)), measured
 
 
-def _sameness(shape: Shape, label: str | None) -> object:
-    """What two regions have in common when one repeats the other."""
-    if isinstance(shape, Polygon) and shape.closed_in_file:
-        shape = replace(shape, closed_in_file=False)
-    return shape, label
+def _first_alike(region: Region, key: object, around: Surroundings) -> int:
+    """Index of the first region of this shape among those of the same key; its own if there is none."""
+    earlier = around.firsts.get(key, ())
+    for other in earlier:
+        if _as_drawn(other.shape) == _as_drawn(region.shape):
+            return other.index
+    around.firsts[key] = (*earlier, region)
+    return region.index
+
+
+def _as_drawn(shape: Shape) -> Shape:
+    return replace(shape, closed_in_file=False) if isinstance(shape, Polygon) and shape.closed_in_file else shape
 
 
 def _reach_beyond_px(measured: Measure, size_wh: tuple[int, int]) -> float:
@@ -252,6 +261,8 @@ def _reach_beyond_px(measured: Measure, size_wh: tuple[int, int]) -> float:
 
 def degeneracy(shape: Shape, measured: Measure) -> str | None:
     """What makes a shape enclose nothing, or None."""
+    if isinstance(shape, Polygon) and not measured.flat_rings:
+        return None  # as nearly all are
     match shape:
         case Rect(width=width, height=height) if width <= 0 or height <= 0:
             return f"the rectangle has a width of {width:g} and a height of {height:g} pixels"

@@ -20,6 +20,7 @@ MOST_NAMED = 5
 """So many names at most are listed in a finding's values."""
 
 Place: TypeAlias = Path | Elsewhere
+Kept: TypeAlias = tuple[Region, Measure]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class Judge:
             judged.image = self._image(record, place, verdict, size_wh, kept)
         n = len(record.regions)
         judged.regions = Tally(n, len(kept), n - len(kept))
-        judged.labels.update(region.label for region in kept if region.label is not None)
+        judged.labels.update([region.label for region, _ in kept if region.label is not None])
         return judged
 
     def _image(
@@ -95,7 +96,7 @@ class Judge:
         place: Path,
         verdict: Verdict | None,
         size_wh: tuple[int, int],
-        regions: Sequence[Region],
+        kept: Sequence[Kept],
     ) -> StoredImage:
         opened = verdict if isinstance(verdict, Checked) else None
         return StoredImage(
@@ -105,12 +106,13 @@ class Judge:
             orientation=opened.orientation if opened else 1,
             filename=record.filename,
             file_sha256=self._file.sha256,
-            regions=tuple(regions),
+            regions=tuple(region for region, _ in kept),
+            measures=tuple(measured for _, measured in kept),
             annotator=self._file.annotator,
             batch=self._file.batch,
             attributes=dict(record.attributes) or None,
             size_bytes=opened.size_bytes if opened else None,
-            regions_rejected=len(record.regions) - len(regions),
+            regions_rejected=len(record.regions) - len(kept),
             perceptual_hash=opened.perceptual_hash if opened else None,
         )
 
@@ -121,9 +123,9 @@ class Judge:
 
     def _regions(
         self, record: ImageRecord, size_wh: tuple[int, int] | None, judged: Judged, measures: Iterator[Measure]
-    ) -> list[Region]:
+    ) -> list[Kept]:
         """The regions that are accepted; what is found goes into `judged`."""
-        kept: list[Region] = []
+        kept: list[Kept] = []
         around = Surroundings(problem=self._problem, size_wh=size_wh, clip_tolerance_px=self._clip_tolerance_px)
         for region in record.regions:
             if isinstance(region, Unread):
@@ -133,9 +135,9 @@ class Judge:
             judged.shapes[region.shape.kind] += 1
             subject = subject_of(region, next(measures), around)
             found = [self._of_region(broken, record, region) for broken in check(subject)]
-            judged.findings.extend(found)
-            if all(finding.severity is not Severity.ERROR for finding in found):
+            if not found or all(finding.severity is not Severity.ERROR for finding in found):
                 kept.append(as_kept(subject))
+            judged.findings += found
         return kept
 
     def _of_entry(self, record: ImageRecord, place: Place, verdict: Verdict | None) -> Iterator[Broken]:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -84,17 +84,14 @@ class ImageFolders:
 
     def find(self, filename: str) -> Path | Elsewhere:
         """The image's path; exact to the letter's case on every file system. Never outside the folders."""
-        parts = PurePosixPath(filename.replace("\\", "/")).parts
-        if ".." in parts or _ABSOLUTE.match(filename) or "\0" in filename:
-            return Elsewhere(reason="outside", message=f"{filename!r} leads out of the folder of the images")
-        for folder in self.folders:
-            if parts and self._is_there(folder, parts):
-                return folder.joinpath(*parts)
-        in_equals = [folder for folder in self.equals if parts and self._is_there(folder, parts)]
-        if len(in_equals) == 1:
-            return in_equals[0].joinpath(*parts)
-        if in_equals:
-            message = f"{filename!r} is in several folders: {', '.join(map(str, in_equals))}"
+        parts = self._parts(filename)
+        if isinstance(parts, Elsewhere):
+            return parts
+        holders = self._holders(parts)
+        if len(holders) == 1:
+            return holders[0].joinpath(*parts)
+        if holders:
+            message = f"{filename!r} is in several folders: {', '.join(map(str, holders))}"
             return Elsewhere(reason="several", message=message)
         return self._missing(filename, parts)
 
@@ -107,11 +104,25 @@ class ImageFolders:
         return Elsewhere(reason="missing", message=f"{filename!r} is not in {', '.join(map(str, everywhere))}")
 
     def would_be(self, filename: str) -> Path | Elsewhere:
-        """Where the image belongs, without looking; Elsewhere only for names that lead out."""
-        found = self.find(filename)
-        if isinstance(found, Elsewhere) and found.reason != "outside":
-            return self.folders[0] / filename
-        return found
+        """Where the image belongs, without opening it; Elsewhere only for names that lead out."""
+        parts = self._parts(filename)
+        if isinstance(parts, Elsewhere):
+            return parts
+        holders = self._holders(parts)
+        return (holders[0] if len(holders) == 1 else self.folders[0]).joinpath(*parts)
+
+    def _holders(self, parts: Sequence[str]) -> Sequence[Path]:
+        """The best folder that has the image, or all the equals that have it."""
+        best = next((folder for folder in self.folders if parts and self._is_there(folder, parts)), None)
+        if best is not None:
+            return (best,)
+        return [folder for folder in self.equals if parts and self._is_there(folder, parts)]
+
+    def _parts(self, filename: str) -> Sequence[str] | Elsewhere:
+        parts = [part for part in filename.replace("\\", "/").split("/") if part not in ("", ".")]
+        if ".." in parts or _ABSOLUTE.match(filename) or "\0" in filename:
+            return Elsewhere(reason="outside", message=f"{filename!r} leads out of the folder of the images")
+        return parts
 
     def _is_there(self, folder: Path, parts: Sequence[str]) -> bool:
         for part in parts:

@@ -6,7 +6,7 @@ The notes take some 60 bytes an image and 40 an annotation; images and annotatio
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as short
@@ -92,15 +92,13 @@ def _survey(document: JsonFile) -> _Survey:
 
 
 def _survey_images(document: JsonFile, survey: _Survey) -> None:
-    for span in document.elements():
-        image = document.load(span)
+    for span, image in document.loaded():
         usable = image if isinstance(image, dict) and _image_problem(image) is None else {}
         survey.images.add(span, _key(usable.get("id")))
 
 
 def _survey_annotations(document: JsonFile, survey: _Survey) -> None:
-    for span in document.elements():
-        annotation = document.load(span)
+    for span, annotation in document.loaded():
         fields = annotation if isinstance(annotation, dict) else {}
         if "segments_info" in fields:
             raise BadFile(
@@ -112,8 +110,7 @@ def _survey_annotations(document: JsonFile, survey: _Survey) -> None:
 
 
 def _survey_categories(document: JsonFile, survey: _Survey) -> None:
-    for span in document.elements():
-        category = document.load(span)
+    for _, category in document.loaded():
         fields = category if isinstance(category, dict) else {}
         number, name = fields.get("id"), fields.get("name")
         if isinstance(number, int | str) and isinstance(name, int | float | str) and str(name).strip():
@@ -162,12 +159,19 @@ def _annotations(
     document: JsonFile, survey: _Survey, join: _Join, i: int, image_id: object
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The annotations of an image with their positions; those whose id has but the same hash are strays."""
-    for n in join.annotations_of(i):
-        annotation = document.load(survey.annotations[n])
+    for n, annotation in _loaded(document, survey.annotations, join.annotations_of(i)):
         if isinstance(annotation, dict) and annotation.get("image_id") == image_id:
             yield n, annotation
         else:
             join.strays.append(n)
+
+
+def _loaded(document: JsonFile, places: _Places, positions: Sequence[int]) -> Iterator[tuple[int, object]]:
+    """The elements at these rising positions; those that stand one behind the other are parsed at once."""
+    if positions and positions[-1] - positions[0] == len(positions) - 1:
+        together = document.load_all(places.starts[positions[0]], places.ends[positions[-1]])
+        return zip(positions, together, strict=True)
+    return ((n, document.load(places[n])) for n in positions)
 
 
 class _Join:

@@ -20,6 +20,7 @@ from teppr.errors import BadFile
 DEPTH_LIMIT = 32
 """Levels of nesting within one piece; annotations need six."""
 _RESIDENT_BYTES = 16 << 20
+_AT_ONCE_BYTES = 64 << 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = rb"[ \t\n\r]*+"
 _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -105,6 +106,17 @@ class JsonFile:
             if found[2] == b"]":
                 return
 
+    def loaded(self) -> Iterator[tuple[Span, object]]:
+        """The elements of the array here, parsed, each with where it stands; small ones are parsed many at a time."""
+        spans: list[Span] = []
+        for span in self.elements():
+            spans.append(span)
+            if span.end - spans[0].start >= _AT_ONCE_BYTES:
+                yield from zip(spans, self.load_all(spans[0].start, span.end), strict=True)
+                spans.clear()
+        if spans:
+            yield from zip(spans, self.load_all(spans[0].start, spans[-1].end), strict=True)
+
     def value(self) -> object:
         """The value here, parsed."""
         return self.load(self.span())
@@ -123,10 +135,17 @@ class JsonFile:
             value: object = orjson.loads(self.text(span))
         except orjson.JSONDecodeError as error:
             raise self.broken(error.msg, span.start + error.pos) from error
-        self._loaded_bytes += span.end - span.start
-        if self._loaded_bytes > _RESIDENT_BYTES:
-            self._forget()
+        self._count(span.end - span.start)
         return value
+
+    def load_all(self, start: int, end: int) -> list[object]:
+        """The elements of an array from where one begins to where the same or a later one ends; the place stays."""
+        try:
+            values: list[object] = orjson.loads(b"[%b]" % self._bytes[start:end])
+        except orjson.JSONDecodeError as error:
+            raise self.broken(error.msg, start + error.pos - 1) from error
+        self._count(end - start)
+        return values
 
     def text(self, span: Span) -> bytes:
         """The bytes that stand there."""
@@ -139,8 +158,8 @@ class JsonFile:
                 for _ in self.members():
                     pass
             case "[":
-                for span in self.elements():
-                    self.load(span)
+                for _ in self.loaded():
+                    pass
             case _:
                 self.value()
         self.finish()
@@ -183,10 +202,12 @@ class JsonFile:
         found = _SPACE.match(self._bytes, self.at)
         return found.end() if found else self.at
 
-    def _forget(self) -> None:
-        # What was read stays in the system's page cache, but no longer counts as this process's memory.
-        self._bytes.madvise(mmap.MADV_DONTNEED)
-        self._loaded_bytes = 0
+    def _count(self, loaded_bytes: int) -> None:
+        self._loaded_bytes += loaded_bytes
+        if self._loaded_bytes > _RESIDENT_BYTES:
+            # What was read stays in the system's page cache, but no longer counts as this process's memory.
+            self._bytes.madvise(mmap.MADV_DONTNEED)
+            self._loaded_bytes = 0
 
 
 def _mapped(path: Path) -> mmap.mmap:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Self
 
+from teppr.measures import Measure
 from teppr.types import AnnotationFile, Finding, Region, Severity, Tally
 
 GroupKey = Literal["label", "annotator", "file", "batch", "released", "shape"]
@@ -29,6 +30,7 @@ class StoredImage:
     regions_rejected: how many regions of the entry were read and rejected; an image without regions is background
         only where this is 0
     perceptual_hash: 16 hex digits that are alike for images that look alike; None where images were not opened
+    measures: of the regions, in their order, where they are known; only a store that is given them looks at them
     """
 
     path: str
@@ -44,6 +46,7 @@ class StoredImage:
     size_bytes: int | None = None
     regions_rejected: int = 0
     perceptual_hash: str | None = None
+    measures: Sequence[Measure] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

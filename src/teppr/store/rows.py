@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Protocol
 
 from teppr.measures import Measure, measure
@@ -144,11 +145,13 @@ def row_of_image(image: StoredImage) -> Row:
 
 
 def with_regions(images: Iterable[StoredImage]) -> Iterator[tuple[StoredImage, list[Row]]]:
-    """Every entry with its regions as rows of REGION_COLUMNS; those of many entries are measured together."""
+    """Every entry with its regions as rows of REGION_COLUMNS; those not measured are, of many entries together."""
     for some in chunks(images, MEASURED_AT_ONCE):
-        measures = iter(measure([region.shape for image in some for region in image.regions], crossings=False))
+        unknown = (image for image in some if image.measures is None)
+        measures = iter(measure([region.shape for image in unknown for region in image.regions], crossings=False))
         for image in some:
-            yield image, [_row_of_region(region, next(measures)) for region in image.regions]
+            own = islice(measures, len(image.regions)) if image.measures is None else image.measures
+            yield image, list(map(_row_of_region, image.regions, own))
 
 
 def _row_of_region(region: Region, measured: Measure) -> Row:

@@ -76,6 +76,7 @@ CREATE INDEX findings_by_file ON findings (file_id);
 """
 
 STAGING = f"""
+PRAGMA temp.journal_mode = OFF;
 CREATE TEMP TABLE staged_images (id INTEGER PRIMARY KEY, {", ".join(IMAGE_COLUMNS)});
 CREATE TEMP TABLE staged_regions (image_id, {", ".join(REGION_COLUMNS)});
 CREATE TEMP TABLE staged_findings (id INTEGER PRIMARY KEY, {", ".join(FINDING_COLUMNS)});
