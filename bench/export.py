@@ -1,6 +1,6 @@
 """How much memory an export takes, and whether it grows: 20,000 regions beside 200,000, in every format of one file.
 
-Run it by: python bench/export.py [--regions 20000 200000]
+Run it by: python bench/export.py [--regions 20000 200000] [--formats coco via]
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def main() -> None:
     """Fill two stores, export both in every format, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--regions", type=int, nargs=2, default=(20_000, 200_000))
-    few, many = parser.parse_args().regions
+    parser.add_argument("--formats", nargs="+", default=FORMATS.names(), choices=FORMATS.names())
+    options = parser.parse_args()
+    few, many = options.regions
     with TemporaryDirectory() as name:
         folder = Path(name)
         for count in (few, many):
@@ -58,7 +60,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", make], check=True)
             peak_mb, seconds = peak_of(folder / f"{count}.db", "annotations", "ingest", str(source), "--no-images")
             print(f"ingest {count:8} regions  {peak_mb:7.1f} MB  {seconds:6.2f} s")
-        for plugin in FORMATS.all():
+        for plugin in map(FORMATS.load, options.formats):
             peaks = {}
             for count in (few, many):
                 target = folder / f"{plugin.name}-{count}{plugin.suffixes[0]}"

@@ -1,18 +1,16 @@
 """Writing COCO instances from a stream of records.
 
 The lists of images and of annotations grow side by side in two files of their own, a line each, and are joined at the
-end, when it is known which ids are free; so no more is held than the ids and the labels.
+end, when it is known which ids are free; so no more is held than the labels.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, BinaryIO
-
-import numpy as np
 
 from teppr.files import whole_file
 from teppr.formats._coco_words import IMAGE_KEYS, TOP_KEYS
@@ -20,13 +18,13 @@ from teppr.formats._json_lines import dumps
 from teppr.formats._numbers import plain
 from teppr.formats._run_lengths import runs_of_text
 from teppr.formats._shape_words import as_in_file, words_of_shape
+from teppr.formats._taken import Taken
 from teppr.formats.contract import WriteReport
 from teppr.geometry import area, box_xywh, rings_of
 from teppr.types import (
     Circle,
     Ellipse,
     ImageRecord,
-    Ints,
     Mask,
     Polygon,
     Polyline,
@@ -39,15 +37,17 @@ from teppr.types import (
     WholeImage,
 )
 
-_NO_ID = -(2**63)
-"""Stands for an id that is still to be given; 64-bit ids that files bring are never this one."""
-
 
 def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     """All images, annotations and categories; boxes and areas as the regions state them, else from their shapes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=path.parent) as images, TemporaryFile(dir=path.parent) as annotations:
-        writing = _Writing(images, annotations)
+    with (
+        TemporaryFile(dir=path.parent) as images,
+        TemporaryFile(dir=path.parent) as annotations,
+        Taken() as image_ids,
+        Taken() as region_ids,
+    ):
+        writing = _Writing(_Lines(images, image_ids, "an image"), _Lines(annotations, region_ids, "a region"))
         for record in records:
             writing.add(record)
         with whole_file(path) as file:
@@ -56,74 +56,80 @@ def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
 
 
 class _Writing:
-    """What is written so far: the lines without their ids, the ids, and the labels in order of appearance."""
+    """What is written so far: the lines of the two lists, and the labels in order of appearance."""
 
-    def __init__(self, images: IO[bytes], annotations: IO[bytes]) -> None:
+    def __init__(self, images: _Lines, annotations: _Lines) -> None:
         self.report = WriteReport()
         self._images, self._annotations = images, annotations
-        self._image_ids, self._region_ids = array("q"), array("q")
-        self._regions_of = array("q")
         self._categories: dict[str, int] = {}
 
     def add(self, record: ImageRecord) -> None:
         """One image and its regions."""
-        self._images.write(dumps(_image(record), record.where) + b"\n")
-        self.report.sizes_missing += record.size_wh is None
-        self._image_ids.append(_NO_ID if record.source_id is None else record.source_id)
         written = 0
         for region in record.regions:
             if isinstance(region, Unread):
                 self.report.leave_out(f"region that could not be read ({region.rule})")
                 continue
-            where = f"{record.where}.{region.where}"
-            self._annotations.write(dumps(_annotation(region, self._category(region)), where) + b"\n")
-            self._region_ids.append(_NO_ID if region.source_id is None else region.source_id)
+            said = dumps(_annotation(region, self._category(region)), f"{record.where}.{region.where}")
+            self._annotations.add(region.source_id, said, self.report)
             written += 1
-        self._regions_of.append(written)
+        # How many regions an image has is needed again, to name it in each of them.
+        self._images.add(record.source_id, b"%d %b" % (written, dumps(_image(record), record.where)), self.report)
+        self.report.sizes_missing += record.size_wh is None
         self.report.images += 1
         self.report.regions += written
 
     def join(self, file: BinaryIO) -> None:
         """The whole document."""
-        image_ids = self._free_ids(self._image_ids, "an image")
-        region_ids = self._free_ids(self._region_ids, "a region")
-        owners = np.repeat(image_ids, np.frombuffer(self._regions_of, np.int64)) if self._regions_of else image_ids
         file.write(b'{"images":[')
-        _join_lines(file, self._images, (b'{"id":%d,' % number for number in image_ids))
+        _list(file, (b'{"id":%b,%b' % (number, said[1:]) for number, _, said in self._of_images()))
         file.write(b'\n],"annotations":[')
-        ids = zip(region_ids, owners, strict=True)
-        _join_lines(file, self._annotations, (b'{"id":%d,"image_id":%d,' % pair for pair in ids))
+        owners = chain.from_iterable(repeat(number, regions) for number, regions, _ in self._of_images())
+        pairs = zip(self._annotations.numbered(), owners, strict=True)
+        _list(file, (b'{"id":%b,"image_id":%b,%b' % (number, owner, said[1:]) for (number, said), owner in pairs))
         file.write(b'\n],"categories":[')
-        for number, name in enumerate(self._categories, 1):
-            file.write(b",\n" if number > 1 else b"\n")
-            file.write(dumps({"id": number, "name": name, "supercategory": ""}, "categories"))
+        named = ({"id": number, "name": name, "supercategory": ""} for name, number in self._categories.items())
+        _list(file, (dumps(category, "categories") for category in named))
         file.write(b"\n]}\n")
+
+    def _of_images(self) -> Iterator[tuple[bytes, int, bytes]]:
+        """Of each image its id, how many regions it has, and what is said of it."""
+        for number, line in self._images.numbered():
+            regions, said = line.split(b" ", 1)
+            yield number, int(regions), said
 
     def _category(self, region: Region) -> int | None:
         # An unlabelled region has no category; 0 or "" would be one more label for whoever reads the file.
         return None if region.label is None else self._categories.setdefault(region.label, len(self._categories) + 1)
 
-    def _free_ids(self, given: array[int], noun: str) -> Ints:
-        """The ids with those filled in that are missing or used before."""
-        ids = np.array(given, np.int64)
-        known = ids != _NO_ID
-        _, first = np.unique(ids, return_index=True)
-        repeated = known.copy()
-        repeated[first] = False
-        if repeats := int(repeated.sum()):
-            self.report.not_said[f"id of {noun} that an earlier one has"] = repeats
-        kept = known & ~repeated
-        # Of the numbers from 1 to as many as there are ids, enough are free.
-        ids[~kept] = np.setdiff1d(np.arange(1, len(ids) + 1), ids[kept])[: int((~kept).sum())]
-        return ids
+
+class _Lines:
+    """What one of the lists is made of, a line each behind the id that it brings, if that was free.
+
+    noun: what they are, for the report
+    """
+
+    def __init__(self, file: IO[bytes], taken: Taken, noun: str) -> None:
+        self._file, self._taken, self._noun = file, taken, noun
+
+    def add(self, given: int | None, said: bytes, report: WriteReport) -> None:
+        """One more; an id that an earlier one has is counted, and another one given in the end."""
+        if given is not None and not self._taken.take(given):
+            report.leave_out(f"id of {self._noun} that an earlier one has")
+            given = None
+        self._file.write(b"%b %b\n" % (b"" if given is None else b"%d" % given, said))
+
+    def numbered(self) -> Iterator[tuple[bytes, bytes]]:
+        """All of them with their ids, those filled in that are missing; the same ones every time."""
+        free = self._taken.free_numbers()
+        self._file.seek(0)
+        for line in self._file:
+            number, said = line.rstrip(b"\n").split(b" ", 1)
+            yield number or b"%d" % next(free), said
 
 
-def _join_lines(file: BinaryIO, lines: IO[bytes], beginnings: Iterator[bytes]) -> None:
-    lines.seek(0)
-    file.writelines(
-        (b",\n" if i else b"\n") + beginning + line[1:-1]
-        for i, (line, beginning) in enumerate(zip(lines, beginnings, strict=True))
-    )
+def _list(file: BinaryIO, lines: Iterator[bytes]) -> None:
+    file.writelines((b",\n" if i else b"\n") + line for i, line in enumerate(lines))
 
 
 def _image(record: ImageRecord) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from teppr.formats._openimages_words import (
     value_of_cell,
 )
 from teppr.formats._shares import share_of
+from teppr.formats._taken import Taken
 from teppr.formats.contract import WriteReport
 from teppr.geometry import box_xywh
 from teppr.types import ImageRecord, Rect, Region, Unread, WholeImage
@@ -30,8 +31,8 @@ from teppr.types import ImageRecord, Rect, Region, Unread, WholeImage
 
 def write_table(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     """All images of known size that have regions; raises BadInput for text that UTF-8 cannot hold."""
-    report, names = WriteReport(), set[str]()
-    with whole_file(path) as file:
+    report = WriteReport()
+    with Taken() as names, whole_file(path) as file:
         text = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
         table = csv.DictWriter(text, HEADER, lineterminator="\n")
         table.writeheader()
@@ -49,7 +50,7 @@ def write_table(records: Iterable[ImageRecord], path: Path) -> WriteReport:
                 message = f"only what UTF-8 can hold can be written, got half a character: {error.object!r}"
                 raise BadInput(f"{message} - at {record.where}") from error
             count_of_image(record, ("size_wh",), report)
-            names.add(record.filename)
+            names.take(record.filename)
             report.images += 1
             report.regions += len(rows)
         text.flush()
@@ -57,7 +58,7 @@ def write_table(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     return report
 
 
-def _problem(record: ImageRecord, names: set[str]) -> str | None:
+def _problem(record: ImageRecord, names: Taken) -> str | None:
     """Why an image cannot be written, None if it can."""
     if record.size_wh is None:
         return "image of unknown width and height"

@@ -10,6 +10,7 @@ from teppr.files import whole_file
 from teppr.formats._json_lines import dumps
 from teppr.formats._left_out import leave_out_beside_shape
 from teppr.formats._shape_words import as_in_file, words_of_points, words_of_shape
+from teppr.formats._taken import Taken
 from teppr.formats._via_label import SELF_EVIDENT
 from teppr.formats.contract import WriteReport
 from teppr.geometry import rings_of
@@ -22,8 +23,7 @@ UNKNOWN_SIZE = -1
 def write_export(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     """One entry a record, under the key that VIA makes of name and size; equal keys are told apart by a number."""
     report = WriteReport()
-    keys: set[str] = set()
-    with whole_file(path) as file:
+    with Taken() as keys, whole_file(path) as file:
         file.write(b"{")
         for record in records:
             entry = entry_of_record(record, report)
@@ -35,12 +35,11 @@ def write_export(records: Iterable[ImageRecord], path: Path) -> WriteReport:
     return report
 
 
-def _free_key(wanted: str, taken: set[str]) -> str:
+def _free_key(wanted: str, taken: Taken) -> str:
     key, number = wanted, 1
-    while key in taken:
+    while not taken.take(key):
         number += 1
         key = f"{wanted} ({number})"
-    taken.add(key)
     return key
 
 

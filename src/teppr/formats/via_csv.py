@@ -15,6 +15,7 @@ from teppr.files import whole_file
 from teppr.formats._csv_rows import cells_of, quoted
 from teppr.formats._json_lines import dumps
 from teppr.formats._lines import lines_of
+from teppr.formats._taken import Taken
 from teppr.formats._via_csv_read import COLUMNS, is_header, read_rows
 from teppr.formats._via_write import entry_of_record
 from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
@@ -45,17 +46,16 @@ class ViaCsv(Format):
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
         """Write as version 2 does; a mask or a polygon of several rings becomes a region for each ring."""
         report = WriteReport()
-        images: set[int] = set()
-        with whole_file(path) as file:
+        with Taken() as images, whole_file(path) as file:
             file.write(",".join(COLUMNS).encode() + b"\n")
             for record in records:
                 entry = entry_of_record(record, report)
                 image = _image_cells(entry, record.where)
-                if hash(image) in images:
+                if images.take(",".join(image)):
+                    report.images += 1
+                else:
                     report.leave_out("that an image has several entries: its regions are in one")
-                images.add(hash(image))
                 file.writelines(_rows(image, entry["regions"], record.where))
-        report.images = len(images)
         return report
 
 
