@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import cv2
 import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 
 from teppr.colors import color_of, rgb_of
 from teppr.geometry import box_xywh, rings_of
 from teppr.images import Pixels
 from teppr.types import Detections, LabelInfo, Polyline, Rect, Region, Shape, Spot
 
-FILL_OPACITY = 0.35
+FILL_OPACITY = 0.3
+LEAST_TEXT_PX, SIDE_PER_TEXT = 11, 60
+"""Height of letters: a share of the picture's longer side, but so much that they can be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +30,11 @@ class Drawn:
     color: str
 
 
-def drawn_regions(regions: Iterable[Region]) -> list[Drawn]:
-    """Annotated regions in their labels' colours."""
+def drawn_regions(regions: Iterable[Region], colors: Mapping[str, str] = MappingProxyType({})) -> list[Drawn]:
+    """Annotated regions in their labels' colours: as given ({label: "#rrggbb"}), others as `color_of` says."""
+    labels = [(region, region.label or "?") for region in regions]
     return [
-        Drawn(shape=region.shape, caption=region.label or "?", color=color_of(region.label or "?"))
-        for region in regions
+        Drawn(shape=region.shape, caption=label, color=colors.get(label) or color_of(label)) for region, label in labels
     ]
 
 
@@ -46,24 +51,61 @@ def drawn_detections(detections: Detections, labels: Sequence[LabelInfo]) -> lis
 
 
 def draw(pixels: Pixels, shapes: Iterable[Drawn]) -> Pixels:
-    """A copy of the image [height, width, 3] in RGB, shapes outlined and captioned; all but boxes lightly filled."""
+    """A copy of the image [height, width, 3] in RGB, shapes outlined and captioned; all but boxes lightly filled.
+
+    Captions never lie over each other; one for which there is no room at its shape is left out.
+    """
     shapes = list(shapes)
     picture = _filled(pixels, shapes)
-    height, width = picture.shape[:2]
-    line_px = max(1, round(max(height, width) / 400))
+    line_px = max(1, round(max(picture.shape[:2]) / 300))
     for item in shapes:
-        color = rgb_of(item.color)
-        for ring in rings_of(item.shape):
-            cv2.polylines(
-                picture, [_corners(ring)], isClosed=True, color=color, thickness=line_px, lineType=cv2.LINE_AA
-            )
-        _open_shape(picture, item.shape, color, line_px)
-    for item in shapes:
-        _caption(picture, item, line_px)
-    return picture
+        _outline(picture, item, line_px)
+    return _captioned(picture, shapes)
 
 
-def _corners(points: Sequence[tuple[float, float]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+def caption_places(
+    boxes_xywh_px: npt.ArrayLike, captions_wh: Sequence[tuple[int, int]], picture_wh: tuple[int, int]
+) -> list[tuple[int, int] | None]:
+    """Left and top of each box's caption, so that none lies over another or beyond the picture; None = no room.
+
+    Above the box where that is free, else within its corners, below it, or beside it; large boxes choose first.
+    """
+    boxes = np.asarray(boxes_xywh_px, np.float64).reshape(-1, 4)
+    taken = np.zeros((0, 4), np.int64)
+    places: list[tuple[int, int] | None] = [None] * len(boxes)
+    for i in np.argsort(-boxes[:, 2] * boxes[:, 3], kind="stable").tolist():
+        spots = _spots_xyxy(boxes[i], captions_wh[i], picture_wh)
+        apart = (spots[:, None, :2] >= taken[:, 2:]) | (taken[:, :2] >= spots[:, None, 2:])
+        free = spots[np.all(np.any(apart, axis=2), axis=1)]
+        if len(free):
+            places[i] = int(free[0, 0]), int(free[0, 1])
+            taken = np.concatenate([taken, free[:1]])
+    return places
+
+
+def _spots_xyxy(
+    box_xywh: npt.NDArray[np.float64], caption_wh: tuple[int, int], picture_wh: tuple[int, int]
+) -> npt.NDArray[np.int64]:
+    """Where the caption of a box may stand, best first; moved into the picture."""
+    (x0, y0), (x1, y1), (w, h) = box_xywh[:2], box_xywh[:2] + box_xywh[2:], caption_wh
+    corners = [(x0, y0 - h), (x0, y0), (x0, y1), (x1 - w, y0 - h), (x1 - w, y0), (x0, y1 - h), (x1 - w, y1 - h)]
+    beside = [(x1 - w, y1), (x1, y0), (x0 - w, y0), ((x0 + x1 - w) / 2, (y0 + y1 - h) / 2)]
+    room = np.maximum(np.asarray(picture_wh) - caption_wh, 0)
+    lefts_tops = np.clip(np.round([*corners, *beside]), 0, room).astype(np.int64)
+    return np.concatenate([lefts_tops, lefts_tops + caption_wh], axis=1)
+
+
+def font_of(height_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The built-in font, the same everywhere; it knows ASCII only (see `plain_text`)."""
+    return ImageFont.load_default(height_px)
+
+
+def plain_text(text: str) -> str:
+    """The text in the letters that the built-in font knows."""
+    return text.encode("ascii", "replace").decode()
+
+
+def _corners(points: Sequence[tuple[float, float]]) -> npt.NDArray[np.int32]:
     return np.round(np.asarray(points, dtype=np.float64)).astype(np.int32).reshape(-1, 1, 2)
 
 
@@ -78,32 +120,39 @@ def _filled(pixels: Pixels, shapes: Sequence[Drawn]) -> Pixels:
     return np.ascontiguousarray(blended, dtype=np.uint8)
 
 
-def _open_shape(picture: Pixels, shape: Shape, color: tuple[int, int, int], line_px: int) -> None:
-    match shape:
+def _outline(picture: Pixels, item: Drawn, line_px: int) -> None:
+    color = rgb_of(item.color)
+    for ring in rings_of(item.shape):
+        cv2.polylines(picture, [_corners(ring)], isClosed=True, color=color, thickness=line_px, lineType=cv2.LINE_AA)
+    match item.shape:
         case Polyline(points=points) if points:
-            cv2.polylines(
-                picture,
-                [_corners(points)],
-                isClosed=False,
-                color=color,
-                thickness=2 * line_px,
-                lineType=cv2.LINE_AA,
-            )
+            corners = [_corners(points)]
+            cv2.polylines(picture, corners, isClosed=False, color=color, thickness=2 * line_px, lineType=cv2.LINE_AA)
         case Spot(cx=cx, cy=cy):
             cv2.circle(picture, (round(cx), round(cy)), 3 * line_px, color, -1, cv2.LINE_AA)
 
 
-def _caption(picture: Pixels, item: Drawn, line_px: int) -> None:
-    if not item.caption:
-        return
-    scale = max(0.35, max(picture.shape[:2]) / 1600)
-    thickness = max(1, line_px // 2)
-    text = item.caption.encode("ascii", "replace").decode()  # the built-in font knows no other letters
-    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-    x, y, _, _ = box_xywh(item.shape)
-    left = int(min(max(x, 0), max(0, picture.shape[1] - width - 4)))
-    bottom = int(min(max(y, height + base + 2), picture.shape[0] - 1))
-    color = rgb_of(item.color)
-    cv2.rectangle(picture, (left, bottom - height - base - 2), (left + width + 4, bottom), color, -1)
-    ink = (0, 0, 0) if sum(color) > 380 else (255, 255, 255)
-    cv2.putText(picture, text, (left + 2, bottom - base), cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA)
+def _captioned(picture: Pixels, shapes: Sequence[Drawn]) -> Pixels:
+    captioned = [item for item in shapes if item.caption]
+    if not captioned:
+        return picture
+    height, width = picture.shape[:2]
+    font = font_of(max(LEAST_TEXT_PX, max(height, width) // SIDE_PER_TEXT))
+    texts = [plain_text(item.caption) for item in captioned]
+    bounds = [font.getbbox(text) for text in texts]
+    low = int(max(bottom for _, _, _, bottom in bounds)) + 3  # one height for all, whatever their letters
+    sizes = [(int(right) + 5, low) for _, _, right, _ in bounds]
+    places = caption_places([box_xywh(item.shape) for item in captioned], sizes, (width, height))
+    image = Image.fromarray(picture)
+    pen = ImageDraw.Draw(image)
+    for item, text, size, place in zip(captioned, texts, sizes, places, strict=True):
+        if place is not None:
+            left, top = place
+            pen.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), fill=item.color)
+            pen.text((left + 2, top + 1), text, fill=_ink_on(item.color), font=font)
+    return np.array(image)
+
+
+def _ink_on(color: str) -> str:
+    red, green, blue = rgb_of(color)
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#ffffff"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from teppr.files import whole_file
 
@@ -19,10 +19,11 @@ def write_page(
 ) -> Path:
     """Fill a template of `package` (its folder `templates`) and write the page, whole or absent.
 
+    Templates of all: "page.html", the frame and its style, and "charts.html", the charts of `teppr.charts` as SVG.
     Values are escaped; one that the template names and nobody gives is an error.
     """
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("teppr")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

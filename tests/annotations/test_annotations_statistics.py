@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teppr.annotations.charts import DATE_PX, MOST_BARS, WIDTH_PX, bar_chart, nice_steps, time_chart
 from teppr.annotations.pages import write_statistics
 from teppr.annotations.report import IngestReport
 from teppr.annotations.statistics import statistics_of
+from teppr.charts import DATE_PX, MOST_BARS, WIDTH_PX, bar_chart, nice_steps, time_chart
 from teppr.store import Store
 from teppr.testing.deliveries import Delivery, rect
 from teppr.types import Provenance

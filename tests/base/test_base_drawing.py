@@ -6,9 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from teppr.colors import color_of, colors_of, rgb_of
-from teppr.drawing import Drawn, draw, drawn_detections, drawn_regions
+from teppr.drawing import Drawn, caption_places, draw, drawn_detections, drawn_regions
 from teppr.geometry import mask_of_shape
 from teppr.types import Circle, Detections, LabelInfo, Polyline, Rect, Region, Shape, Spot
 
@@ -44,6 +46,41 @@ def test_a_shape_is_drawn_on_a_copy(shape: Shape) -> None:
 def test_captions_at_the_edge_stay_inside() -> None:
     picture = draw(GREY, [Drawn(shape=Rect(115, -5, 20, 4), caption="a long caption", color="#00ff00")])
     assert picture.shape == GREY.shape
+
+
+@given(
+    boxes=st.lists(st.tuples(*[st.floats(-50, 350)] * 2, *[st.floats(0, 300)] * 2), max_size=30),
+    width=st.integers(10, 60),
+)
+@settings(deadline=None)
+def test_captions_lie_in_the_picture_and_never_over_each_other(
+    boxes: list[tuple[float, float, float, float]], width: int
+) -> None:
+    places = caption_places(boxes, [(width, 14)] * len(boxes), (300, 200))
+    assert len(places) == len(boxes)
+    placed = [place for place in places if place is not None]
+    assert placed or not boxes
+    for i, (left, top) in enumerate(placed):
+        assert 0 <= left <= 300 - width
+        assert 0 <= top <= 200 - 14
+        assert all(abs(left - x) >= width or abs(top - y) >= 14 for x, y in placed[:i])
+
+
+def test_a_caption_stands_above_its_box_and_makes_way_where_another_stands() -> None:
+    same = (40.0, 50.0, 100.0, 60.0)
+    assert caption_places([same, same], [(30, 12)] * 2, (200, 200)) == [(40, 38), (40, 50)]
+
+
+def test_a_caption_without_room_is_left_out() -> None:
+    whole = (0.0, 0.0, 40.0, 12.0)
+    places = caption_places([whole] * 3, [(40, 12)] * 3, (40, 12))
+    assert places == [(0, 0), None, None]
+
+
+def test_regions_take_the_colours_that_are_given() -> None:
+    regions = [Region(shape=Rect(1, 1, 5, 5), label=label, index=0, where="regions[0]") for label in ("car", "bus")]
+    car, bus = drawn_regions(regions, {"car": "#123456"})
+    assert (car.color, bus.color) == ("#123456", color_of("bus"))
 
 
 def test_regions_and_detections_are_captioned_by_label_and_score() -> None:

@@ -16,12 +16,12 @@ from typing import Any
 
 import orjson
 
-from teppr.annotations.charts import bar_chart, time_chart
 from teppr.annotations.names import provenance_of
 from teppr.annotations.pictures import Pictures
 from teppr.annotations.rules import RULES, Rule
 from teppr.annotations.statistics import Statistics
 from teppr.annotations.told import Told, told
+from teppr.charts import bar_chart, time_chart
 from teppr.colors import color_of
 from teppr.pages import write_page
 from teppr.store.contract import ImageQuery, Store
