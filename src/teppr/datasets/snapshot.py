@@ -119,8 +119,12 @@ class Snapshot:
         if split not in self.splits:
             raise UnknownName.of(f"split of {self.reference}", split, self.splits)
         rows = self.images_table.filter(pc.equal(self.images_table["split"], split)).to_pylist()
+        if not rows:
+            return []
         ids = np.array([row["image_id"] for row in rows], np.int64)
-        mine = self.annotations_table.filter(pc.is_in(self.annotations_table["image_id"], pa.array(ids)))
+        # A stretch of the rows: nothing is copied, and a split's images were written one after the other.
+        start, end = np.searchsorted(self.annotations_table["image_id"].to_numpy(), [ids[0], ids[-1] + 1]).tolist()
+        mine = self.annotations_table.slice(start, end - start)
         bounds = _bounds(mine, ids)
         regions = _Regions(mine)
         return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]

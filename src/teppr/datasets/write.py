@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -81,11 +81,10 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
     A version whose images lay elsewhere, or were not packed, is written anew with the same content; a packed one stays.
     Raises Corrupt where an image is no longer the one that was ingested, or an earlier writing was changed.
     """
-    rows = _ordered(content.rows)
-    sources = [Path(row.path) for row in rows]
+    rows = sources = _ordered(content.rows)
     if pack:
         progress.expect(len(rows))
-        rows = [replace(row, path=f"images/{row.sha256}{Path(row.path).suffix.lower()}") for row in rows]
+        rows = [replace(row, path=packed_path(row.sha256, row.path)) for row in rows]
     tables = {IMAGES: images_table(rows), ANNOTATIONS: annotations_table(rows, content.labels)}
     folder = home / "datasets" / content.name
     with alone_in(folder):
@@ -94,6 +93,11 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
         with whole_file(folder / LATEST) as file:
             file.write(f"{path.name}\n".encode())
     return Snapshot.open(path)
+
+
+def packed_path(sha256: str, path: str) -> str:
+    """Where an image lies in a packed dataset, relative to its folder."""
+    return f"images/{sha256}{PurePath(path).suffix.lower()}"
 
 
 def _ordered(rows: Sequence[ImageRow]) -> list[ImageRow]:
@@ -107,7 +111,7 @@ def _write(
     tables: Mapping[str, pa.Table],
     *,
     pack: bool,
-    copies: Iterator[tuple[Path, ImageRow]],
+    copies: Iterator[tuple[ImageRow, ImageRow]],
     progress: Progress,
 ) -> Path:
     draft = _document(content, tables, packed=pack)
@@ -170,13 +174,13 @@ def _checked(path: Path) -> Snapshot:
     return snapshot
 
 
-def _copy_images(folder: Path, copies: Iterator[tuple[Path, ImageRow]], progress: Progress) -> None:
+def _copy_images(folder: Path, copies: Iterator[tuple[ImageRow, ImageRow]], progress: Progress) -> None:
     (folder / "images").mkdir()
     for source, row in copies:
         try:
-            shutil.copyfile(source, folder / row.path)
+            shutil.copyfile(source.path, folder / row.path)
         except OSError as error:
-            raise BadFile(f"cannot pack {source}: {error.strerror or error}") from error
+            raise BadFile(f"cannot pack {source.path}: {error.strerror or error}") from error
         if sha256_of(folder / row.path) != row.sha256:
-            raise Corrupt(f"{source} is another image than was ingested: its bytes have changed since")
+            raise Corrupt(f"{source.path} is another image than was ingested: its bytes have changed since")
         progress.advance()
