@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import orjson
@@ -145,11 +145,18 @@ def _numbers(shapes: Iterable[Shape]) -> pa.ListArray:
 def write_table(path: Path, table: pa.Table) -> None:
     """Parquet, whole or absent; the same rows give the same bytes with the same Parquet library."""
     with whole_file(path) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+        put_table(table, file)
+
+
+def put_table(table: pa.Table, file: BinaryIO) -> None:
+    """The same into an open file."""
+    pq.write_table(table.combine_chunks(), file, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The rows of one of our tables; raises Corrupt naming the file and what is wrong with it."""
+    if not path.is_file():
+        raise Corrupt(f"{path} is gone: a dataset version cannot be without")
     try:
         table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
     except (OSError, pa.ArrowException) as error:

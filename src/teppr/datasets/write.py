@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -90,8 +91,7 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
     with alone_in(folder):
         sweep(folder)
         path = _write(folder, content, tables, pack=pack, copies=zip(sources, rows, strict=True), progress=progress)
-        with whole_file(folder / LATEST) as file:
-            file.write(f"{path.name}\n".encode())
+        say_latest(folder, path.name)
     return Snapshot.open(path)
 
 
@@ -115,13 +115,12 @@ def _write(
     progress: Progress,
 ) -> Path:
     draft = _document(content, tables, packed=pack)
-    path = target = folder / draft.version
+    path = folder / draft.version
     if path.exists():
-        there = _checked(path)
+        there = checked(path)
         if there.document.packed or (not pack and there.images_table.equals(tables[IMAGES])):
             return path
-        target = folder / f"{HALF_WRITTEN}renewed-{path.name}"
-    with whole_folder(target) as half:
+    with placed(path) as half:
         for name, table in tables.items():
             write_table(half / name, table)
         entries = {
@@ -130,11 +129,34 @@ def _write(
         if pack:
             _copy_images(half, copies, progress)
         (half / DOCUMENT).write_bytes(document_bytes(draft.model_copy(update={"tables": entries})))
-    if target != path:
-        path.rename(folder / f"{HALF_WRITTEN}replaced-{path.name}")
-        target.rename(path)
-        sweep(folder)
     return path
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes its place as a version when the block ends well, also where one is there already.
+
+    For those who are alone in the dataset's folder.
+    """
+    if not path.exists():
+        with whole_folder(path) as half:
+            yield half
+        return
+    renewed = path.parent / f"{HALF_WRITTEN}renewed-{path.name}"
+    with whole_folder(renewed) as half:
+        yield half
+    path.rename(path.parent / f"{HALF_WRITTEN}replaced-{path.name}")
+    renewed.rename(path)
+    sweep(path.parent)
+
+
+def say_latest(folder: Path, version: str | None) -> None:
+    """Let a dataset's bare name mean this version, or none, from now on."""
+    if version is None:
+        (folder / LATEST).unlink(missing_ok=True)
+        return
+    with whole_file(folder / LATEST) as file:
+        file.write(f"{version}\n".encode())
 
 
 def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool) -> DatasetDocument:
@@ -163,7 +185,8 @@ def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool)
     return document.model_copy(update={"version": version_of(document)})
 
 
-def _checked(path: Path) -> Snapshot:
+def checked(path: Path) -> Snapshot:
+    """The version in a folder; raises Corrupt where one of its tables is not the file that was written."""
     snapshot = Snapshot.open(path)
     changed = [name for name, entry in snapshot.document.tables.items() if sha256_of(path / name) != entry.sha256]
     if changed:
