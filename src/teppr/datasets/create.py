@@ -23,7 +23,6 @@ from teppr.likeness import groups_alike
 from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import Store
-from teppr.types import AnnotationFile
 
 GroupBy: TypeAlias = Literal["image", "batch", "folder"]
 
@@ -84,7 +83,7 @@ def create(
         rows=[_row(image, place) for image, place in zip(selection.images, splits, strict=True)],
         split=_record(options),
         filters=options.select.as_record(),
-        parents=tuple(map(_parent, selection.files.values())),
+        parents=tuple(map(Parent.of, selection.files.values())),
         left_out=selection.left_out,
     )
     return write_snapshot(home, content, pack=options.pack, progress=progress)
@@ -122,17 +121,6 @@ def _grouping(options: CreateOptions) -> str:
     if options.near_duplicates is None:
         return options.group_by
     return f"{options.group_by} and near-duplicates within {options.near_duplicates} bits"
-
-
-def _parent(file: AnnotationFile) -> Parent:
-    return Parent(
-        sha256=file.sha256,
-        name=PurePath(file.path).name,
-        format=file.format,
-        annotator=file.annotator,
-        batch=file.batch,
-        released=file.released,
-    )
 
 
 def _by_shares(selection: Selection, options: CreateOptions) -> list[str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePath
+from typing import Any, Literal, Self
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from teppr.errors import Corrupt
+from teppr.types import AnnotationFile
 
 FIRST_SPLITS = ("train", "val", "test")
 VERSION_DIGITS = 12
@@ -53,6 +54,18 @@ class Parent(_Part):
     annotator: str | None = None
     batch: str | None = None
     released: date | None = None
+
+    @classmethod
+    def of(cls, file: AnnotationFile) -> Self:
+        """What a dataset says of a file; not where it lies, which is different elsewhere."""
+        return cls(
+            sha256=file.sha256,
+            name=PurePath(file.path).name,
+            format=file.format,
+            annotator=file.annotator,
+            batch=file.batch,
+            released=file.released,
+        )
 
 
 class SplitRecord(_Part):
@@ -113,13 +126,21 @@ def in_order(splits: Iterable[str]) -> tuple[str, ...]:
     return (*(name for name in FIRST_SPLITS if name in given), *sorted(given.difference(FIRST_SPLITS)))
 
 
+WHERE_AND_HOW: Any = {"version": True, "packed": True, "tables": {"__all__": {"sha256"}}}
+"""What may differ between two creations of the same version, and is not part of it.
+
+Whether images are packed; and the hashes of the tables' files, for images.parquet says where images lie that are not
+packed, and another Parquet library writes other bytes. All else is the same to the byte, wherever the images and the
+annotation files lie, in whichever home and on whichever day. Two packed creations by one library do not differ at all.
+"""
+
+
 def version_of(document: DatasetDocument) -> str:
     """The version that the content makes: all of the document but the version itself and where and how it is kept.
 
     The hashes of the tables' content stand for the tables, so that another Parquet library gives the same version.
     """
-    where_and_how: Any = {"version": True, "packed": True, "tables": {"__all__": {"sha256"}}}
-    content = document.model_dump(mode="json", exclude=where_and_how)
+    content = document.model_dump(mode="json", exclude=WHERE_AND_HOW)
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:VERSION_DIGITS]
 
 
@@ -132,15 +153,22 @@ def document_bytes(document: DatasetDocument) -> bytes:
 def read_document(path: Path) -> DatasetDocument:
     """`dataset.json`, checked against the version that it states; raises Corrupt."""
     try:
-        document = DatasetDocument.model_validate_json(path.read_bytes())
+        return parse_document(path.read_bytes(), str(path))
     except OSError as error:
         raise Corrupt(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def parse_document(data: bytes, where: str) -> DatasetDocument:
+    """The same from its bytes; `where` they are from is told in errors."""
+    try:
+        document = DatasetDocument.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise Corrupt(f"{path} is not what was written: {first['msg']} - at {where or 'its beginning'}") from error
+        place = ".".join(map(str, first["loc"]))
+        raise Corrupt(f"{where} is not what was written: {first['msg']} - at {place or 'its beginning'}") from error
     if version_of(document) != document.version:
         raise Corrupt(
-            f"{path} was changed: its content makes version {version_of(document)}, it states {document.version}"
+            f"{where} was changed: its content makes version {version_of(document)}, it states {document.version}; "
+            "bring the folder back from a copy, or remove it and create or unpack the dataset again"
         )
     return document

@@ -11,8 +11,10 @@ The version is the first twelve digits of the content's hash: the same inputs gi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,11 @@ class Snapshot:
         """What people call it: name@version."""
         return f"{self.name}@{self.version}"
 
+    @property
+    def size_bytes(self) -> int:
+        """What the folder takes on disk, images only where they are packed."""
+        return sum(_size_of_files(folder) for folder in (self.path, self.path / "images") if folder.is_dir())
+
     @classmethod
     def open(cls, path: Path) -> Snapshot:
         """The dataset version in a folder; raises BadFile where there is none, Corrupt where it was changed."""
@@ -119,8 +126,12 @@ class Snapshot:
         if split not in self.splits:
             raise UnknownName.of(f"split of {self.reference}", split, self.splits)
         rows = self.images_table.filter(pc.equal(self.images_table["split"], split)).to_pylist()
+        if not rows:
+            return []
         ids = np.array([row["image_id"] for row in rows], np.int64)
-        mine = self.annotations_table.filter(pc.is_in(self.annotations_table["image_id"], pa.array(ids)))
+        # A stretch of the rows: nothing is copied, and a split's images were written one after the other.
+        start, end = np.searchsorted(self.annotations_table["image_id"].to_numpy(), [ids[0], ids[-1] + 1]).tolist()
+        mine = self.annotations_table.slice(start, end - start)
         bounds = _bounds(mine, ids)
         regions = _Regions(mine)
         return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]
@@ -137,6 +148,13 @@ def find_snapshot(home: Path, reference: str) -> Snapshot:
     """
     if (Path(reference) / DOCUMENT).is_file():
         return Snapshot.open(Path(reference))
+    return Snapshot.open(version_folder(home, reference))
+
+
+def version_folder(home: Path, reference: str) -> Path:
+    """Where the version of a name or name@version lies below a home, whether or not it is intact; raises UnknownName
+    listing those there are.
+    """
     name, _, version = reference.partition("@")
     if name not in dataset_names(home):
         raise UnknownName.of("dataset", name, dataset_names(home))
@@ -145,7 +163,7 @@ def find_snapshot(home: Path, reference: str) -> Snapshot:
     fitting = [known for known in versions if asked and known.startswith(asked)]
     if len(fitting) != 1:
         raise UnknownName.of("dataset version", reference, [f"{name}@{known}" for known in versions])
-    return Snapshot.open(home / "datasets" / name / fitting[0])
+    return home / "datasets" / name / fitting[0]
 
 
 def dataset_names(home: Path) -> list[str]:
@@ -168,6 +186,16 @@ def latest_version(home: Path, name: str) -> str | None:
     except OSError:
         return None
     return latest if latest in versions else None
+
+
+def _size_of_files(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(entry.stat().st_size for entry in entries if entry.is_file())
+
+
+def created(folder: Path) -> datetime:
+    """When a dataset version came to where it is, the date of its document."""
+    return datetime.fromtimestamp((folder / DOCUMENT).stat().st_mtime, UTC)
 
 
 def _documents(home: Path, name: str) -> Iterator[Path]:

@@ -7,11 +7,14 @@ on; a mask also has its run-length code. Tables hold no time and no library's na
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -105,35 +108,55 @@ def images_table(rows: Sequence[ImageRow]) -> pa.Table:
 
 def annotations_table(rows: Sequence[ImageRow], labels: Sequence[str]) -> pa.Table:
     """One row a region, with ids from 1; label ids are positions in `labels`."""
-    label_ids = {label: i for i, label in enumerate(labels)}
-    pairs = [(image_id, region) for image_id, row in enumerate(rows, 1) for region in row.regions]
-    encoded = [shape_to_numbers(region.shape) for _, region in pairs]
+    regions = [region for row in rows for region in row.regions]
+    ids = {label: i for i, label in enumerate(labels)}
+    label_ids = np.fromiter((ids[region.label] for region in regions), np.int32, len(regions))
+    boxes = chain.from_iterable(region.box_xywh_px for region in regions)
     columns = {
-        "annotation_id": range(1, len(pairs) + 1),
-        "image_id": [image_id for image_id, _ in pairs],
-        "label_id": [label_ids[region.label] for _, region in pairs],
-        "label": [region.label for _, region in pairs],
-        "shape": [region.shape.kind for _, region in pairs],
-        "numbers": encoded,
-        "counts": [region.shape.counts if isinstance(region.shape, Mask) else None for _, region in pairs],
-        "box_xywh_px": [region.box_xywh_px for _, region in pairs],
-        "area_px": [region.area_px for _, region in pairs],
-        "is_crowd": [region.is_crowd for _, region in pairs],
-        "attributes": [_json(region.attributes) for _, region in pairs],
-        "annotator": [region.annotator for _, region in pairs],
-        "file_sha256": [region.file_sha256 for _, region in pairs],
+        "annotation_id": np.arange(1, len(regions) + 1),
+        "image_id": np.repeat(np.arange(1, len(rows) + 1), [len(row.regions) for row in rows]),
+        "label_id": label_ids,
+        "label": pa.DictionaryArray.from_arrays(label_ids, pa.array(labels, pa.string())).cast(pa.string()),
+        "shape": [region.shape.kind for region in regions],
+        "numbers": _numbers(region.shape for region in regions),
+        "counts": [region.shape.counts if isinstance(region.shape, Mask) else None for region in regions],
+        "box_xywh_px": pa.FixedSizeListArray.from_arrays(np.fromiter(boxes, np.float64, 4 * len(regions)), 4),
+        "area_px": np.fromiter((region.area_px for region in regions), np.float64, len(regions)),
+        "is_crowd": [region.is_crowd for region in regions],
+        "attributes": [_json(region.attributes) if region.attributes else "{}" for region in regions],
+        "annotator": [region.annotator for region in regions],
+        "file_sha256": [region.file_sha256 for region in regions],
     }
     return pa.table(columns, schema=ANNOTATION_SCHEMA)
+
+
+def _numbers(shapes: Iterable[Shape]) -> pa.ListArray:
+    """The lists of numbers of all shapes; as one array from the start, for there are tens of millions of them."""
+    values, ring_ends, shape_ends = array("d"), array("i", [0]), array("i", [0])
+    for shape in shapes:
+        for ring in shape_to_numbers(shape):
+            values.extend(ring)
+            ring_ends.append(len(values))
+        shape_ends.append(len(ring_ends) - 1)
+    rings = pa.ListArray.from_arrays(np.frombuffer(ring_ends, np.int32), np.frombuffer(values, np.float64))
+    return pa.ListArray.from_arrays(np.frombuffer(shape_ends, np.int32), rings)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
     """Parquet, whole or absent; the same rows give the same bytes with the same Parquet library."""
     with whole_file(path) as file:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+        put_table(table, file)
+
+
+def put_table(table: pa.Table, file: BinaryIO) -> None:
+    """The same into an open file."""
+    pq.write_table(table.combine_chunks(), file, compression="zstd", write_page_checksum=True)
 
 
 def read_table(path: Path, schema: pa.Schema) -> pa.Table:
     """The rows of one of our tables; raises Corrupt naming the file and what is wrong with it."""
+    if not path.is_file():
+        raise Corrupt(f"{path} is gone: a dataset version cannot be without")
     try:
         table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
     except (OSError, pa.ArrowException) as error:
@@ -168,12 +191,21 @@ def _feed(digest: hashlib._Hash, values: pa.Array) -> None:
     elif pa.types.is_string(values.type):
         text = values.fill_null("")
         digest.update(pc.binary_length(text).to_numpy().astype("<i8").tobytes())
-        digest.update("".join(text.to_pylist()).encode())
+        digest.update(_letters(text))
     elif pa.types.is_boolean(values.type):
         digest.update(values.fill_null(False).to_numpy(zero_copy_only=False).astype("u1").tobytes())
     else:
         numbers = values.fill_null(0).to_numpy()
         digest.update(numbers.astype(numbers.dtype.newbyteorder("<")).tobytes())
+
+
+def _letters(text: pa.StringArray) -> memoryview:
+    """The bytes of all strings one after the other, as they lie in memory."""
+    _, ends, letters = text.buffers()
+    if letters is None:
+        return memoryview(b"")
+    bounds = np.frombuffer(ends, np.int32)[text.offset : text.offset + len(text) + 1]
+    return memoryview(letters)[bounds[0] : bounds[-1]]
 
 
 def shape_to_numbers(shape: Shape) -> Numbers:
@@ -217,7 +249,7 @@ def shape_from_numbers(kind: str, numbers: Numbers, counts: str | None) -> Shape
 
 
 def _flat(ring: Ring) -> list[float]:
-    return [value for point in ring for value in point]
+    return list(chain.from_iterable(ring))
 
 
 def _ring(numbers: Iterable[float]) -> Ring:

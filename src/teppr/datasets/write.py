@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -81,19 +82,22 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
     A version whose images lay elsewhere, or were not packed, is written anew with the same content; a packed one stays.
     Raises Corrupt where an image is no longer the one that was ingested, or an earlier writing was changed.
     """
-    rows = _ordered(content.rows)
-    sources = [Path(row.path) for row in rows]
+    rows = sources = _ordered(content.rows)
     if pack:
         progress.expect(len(rows))
-        rows = [replace(row, path=f"images/{row.sha256}{Path(row.path).suffix.lower()}") for row in rows]
+        rows = [replace(row, path=packed_path(row.sha256, row.path)) for row in rows]
     tables = {IMAGES: images_table(rows), ANNOTATIONS: annotations_table(rows, content.labels)}
     folder = home / "datasets" / content.name
     with alone_in(folder):
         sweep(folder)
         path = _write(folder, content, tables, pack=pack, copies=zip(sources, rows, strict=True), progress=progress)
-        with whole_file(folder / LATEST) as file:
-            file.write(f"{path.name}\n".encode())
+        say_latest(folder, path.name)
     return Snapshot.open(path)
+
+
+def packed_path(sha256: str, path: str) -> str:
+    """Where an image lies in a packed dataset, relative to its folder."""
+    return f"images/{sha256}{PurePath(path).suffix.lower()}"
 
 
 def _ordered(rows: Sequence[ImageRow]) -> list[ImageRow]:
@@ -107,17 +111,16 @@ def _write(
     tables: Mapping[str, pa.Table],
     *,
     pack: bool,
-    copies: Iterator[tuple[Path, ImageRow]],
+    copies: Iterator[tuple[ImageRow, ImageRow]],
     progress: Progress,
 ) -> Path:
     draft = _document(content, tables, packed=pack)
-    path = target = folder / draft.version
+    path = folder / draft.version
     if path.exists():
-        there = _checked(path)
+        there = checked(path)
         if there.document.packed or (not pack and there.images_table.equals(tables[IMAGES])):
             return path
-        target = folder / f"{HALF_WRITTEN}renewed-{path.name}"
-    with whole_folder(target) as half:
+    with placed(path) as half:
         for name, table in tables.items():
             write_table(half / name, table)
         entries = {
@@ -126,11 +129,34 @@ def _write(
         if pack:
             _copy_images(half, copies, progress)
         (half / DOCUMENT).write_bytes(document_bytes(draft.model_copy(update={"tables": entries})))
-    if target != path:
-        path.rename(folder / f"{HALF_WRITTEN}replaced-{path.name}")
-        target.rename(path)
-        sweep(folder)
     return path
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """A folder to fill that takes its place as a version when the block ends well, also where one is there already.
+
+    For those who are alone in the dataset's folder.
+    """
+    if not path.exists():
+        with whole_folder(path) as half:
+            yield half
+        return
+    renewed = path.parent / f"{HALF_WRITTEN}renewed-{path.name}"
+    with whole_folder(renewed) as half:
+        yield half
+    path.rename(path.parent / f"{HALF_WRITTEN}replaced-{path.name}")
+    renewed.rename(path)
+    sweep(path.parent)
+
+
+def say_latest(folder: Path, version: str | None) -> None:
+    """Let a dataset's bare name mean this version, or none, from now on."""
+    if version is None:
+        (folder / LATEST).unlink(missing_ok=True)
+        return
+    with whole_file(folder / LATEST) as file:
+        file.write(f"{version}\n".encode())
 
 
 def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool) -> DatasetDocument:
@@ -159,7 +185,8 @@ def _document(content: Content, tables: Mapping[str, pa.Table], *, packed: bool)
     return document.model_copy(update={"version": version_of(document)})
 
 
-def _checked(path: Path) -> Snapshot:
+def checked(path: Path) -> Snapshot:
+    """The version in a folder; raises Corrupt where one of its tables is not the file that was written."""
     snapshot = Snapshot.open(path)
     changed = [name for name, entry in snapshot.document.tables.items() if sha256_of(path / name) != entry.sha256]
     if changed:
@@ -170,13 +197,13 @@ def _checked(path: Path) -> Snapshot:
     return snapshot
 
 
-def _copy_images(folder: Path, copies: Iterator[tuple[Path, ImageRow]], progress: Progress) -> None:
+def _copy_images(folder: Path, copies: Iterator[tuple[ImageRow, ImageRow]], progress: Progress) -> None:
     (folder / "images").mkdir()
     for source, row in copies:
         try:
-            shutil.copyfile(source, folder / row.path)
+            shutil.copyfile(source.path, folder / row.path)
         except OSError as error:
-            raise BadFile(f"cannot pack {source}: {error.strerror or error}") from error
+            raise BadFile(f"cannot pack {source.path}: {error.strerror or error}") from error
         if sha256_of(folder / row.path) != row.sha256:
-            raise Corrupt(f"{source} is another image than was ingested: its bytes have changed since")
+            raise Corrupt(f"{source.path} is another image than was ingested: its bytes have changed since")
         progress.advance()

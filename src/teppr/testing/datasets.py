@@ -15,7 +15,7 @@ from teppr.datasets.document import SplitRecord
 from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.tables import ImageRow, RegionRow
 from teppr.datasets.write import Content, write_snapshot
-from teppr.files import sha256_of
+from teppr.files import sha256_of, whole_file
 from teppr.geometry import area, box_xywh, rings_of
 from teppr.images import Pixels, encode_png
 from teppr.store.contract import FileSummary, Store, StoredImage
@@ -49,7 +49,8 @@ def small_snapshot(
     for i in range(images):
         pixels, regions = _picture(random, image_size_px, _shape_count(i, random), boxes_only)
         path = folder / f"{i:05d}.png"
-        path.write_bytes(encode_png(pixels))
+        with whole_file(path) as file:
+            file.write(encode_png(pixels))
         rows.append(
             ImageRow(
                 path=str(path.absolute()),

@@ -1,0 +1,70 @@
+"""Runs and releases as what was made of datasets."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teppr.registry.releases import Registry, ReleaseRecord
+from teppr.testing.bundles import small_bundle
+from teppr.workflow.experiment import parse_experiment
+from teppr.workflow.products import products
+from teppr.workflow.run import Run, StageState, create_run
+
+EXPERIMENT = "name: signs\ndataset: {dataset}\ntrain: {{from: {weights}}}\n"
+
+
+def begun(home: Path, dataset: str, weights: str = "imagenet") -> Run:
+    return create_run(home, parse_experiment(EXPERIMENT.format(dataset=dataset, weights=weights), name="signs.yml"))
+
+
+def release(home: Path, tmp_path: Path, key: str, run: str, dataset: str) -> None:
+    record = ReleaseRecord(
+        key=key,
+        architecture="color_finder",
+        problem="ods",
+        created=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
+        creator="AIE3",
+        run=run,
+        dataset=dataset,
+        metrics={},
+        acceptance=(),
+        accepted=True,
+        forced=False,
+        why="",
+        measured={},
+    )
+    Registry(home).publish(small_bundle(tmp_path / key, key), record)
+
+
+def test_a_home_without_any_has_none(home: Path) -> None:
+    assert list(products(home)) == []
+
+
+def test_runs_and_releases_say_what_they_are_made_from(home: Path, tmp_path: Path) -> None:
+    first = begun(home, "signs@3f9a1c22b7d0")
+    first.mark("train", StageState.FINISHED)
+    release(home, tmp_path, "acme-ods-1", first.id, "signs@3f9a1c22b7d0")
+    Registry(home).point("acme-ods@production", "acme-ods-1")
+
+    run, made = products(home)
+
+    assert (run.kind, run.name, run.dataset, run.weights) == ("run", first.id, "signs@3f9a1c22b7d0", None)
+    assert run.facts["stages"] == {"train": "finished"}
+    assert (made.kind, made.name, made.run, made.dataset) == ("release", "acme-ods-1", first.id, "signs@3f9a1c22b7d0")
+    assert made.other_names == ("acme-ods@production",)
+
+
+def test_a_run_says_which_run_or_release_its_weights_are_of(home: Path, tmp_path: Path) -> None:
+    first = begun(home, "signs@3f9a1c22b7d0")
+    first.best.parent.mkdir()
+    first.best.write_bytes(b"weights")
+    release(home, tmp_path, "acme-ods-1", first.id, "signs@3f9a1c22b7d0")
+    Registry(home).point("acme-ods@production", "acme-ods-1")
+    elsewhere = tmp_path / "best.pt"
+    elsewhere.write_bytes(b"weights")
+    origins = [first.id, str(first.best), "acme-ods-1", "acme-ods@production", str(elsewhere), "acme-ods-9", "scratch"]
+    later = {begun(home, "signs@3f9a1c22b7d0", origin).id: origin for origin in origins}
+
+    weights = {later[made.name]: made.weights for made in products(home) if made.name in later}
+
+    run, key = ("run", first.id), ("release", "acme-ods-1")
+    assert weights == dict(zip(origins, [run, run, key, key, None, None, None], strict=True))
