@@ -7,8 +7,10 @@ All arithmetic is on whole numbers (held in floats, below 2**53), so that every 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isqrt
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +24,19 @@ Truths = npt.NDArray[np.bool_]
 UNIT = 1_000_000
 """Precision of the weights."""
 EXACT = 2.0**52
-CANDIDATES, CELLS = 3_000, 3_000_000
+CANDIDATES, CELLS = 5_000, 3_000_000
 """Groups that may be moved, and numbers to describe them; where there are no more groups, all of them."""
 LOOKED_AT = 2_000
 """Groups of each label among which those that may be moved are chosen."""
 STEPS = 600
-PAIRED = 128
-"""Groups that come into a split and groups that leave it, tried with each other, for each other split."""
+PAIRED = 256
+"""Groups that come into a split, and groups that leave it, that are tried with each other."""
+
+ONE_THREAD = 2**18
+"""Multiplications that BLAS does not share out among threads, which would wait for each other on a busy machine."""
+
+Move: TypeAlias = tuple[int, int]
+"""An item and the split that it is moved to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +108,7 @@ class _Ledger:
         wanted = (shares[:, None] * np.append(matrix.totals, sizes.sum())).astype(np.float64)
         self.deviation = self.unit * have - wanted
         self.weight = self._weights(wanted, int(shares.min()))
-        self.squares = self.unit**2 * (self.counts**2 @ self.weight.T)
+        self.squares = self.unit**2 * _product(self.counts**2, self.weight)
         places = at[matrix.rows] * label_count + matrix.label_ids
         groups = np.bincount(places, minlength=split_count * label_count)
         self._groups = groups.reshape(split_count, -1).astype(np.float64)
@@ -140,6 +148,13 @@ class _Ledger:
         return sum(map(int, (self.weight * self.deviation**2).flat))
 
 
+class _Gain(NamedTuple):
+    """How moves that are made together change the weighted square deviation."""
+
+    change: float
+    moves: tuple[Move, ...]
+
+
 class _Step:
     """The search for the next moves.
 
@@ -150,7 +165,7 @@ class _Step:
         self._ledger = ledger
         self._place = place = ledger.place
         items = np.arange(len(place))
-        slope = 2 * ledger.unit * (ledger.counts @ (ledger.weight * ledger.deviation).T)
+        slope = 2 * ledger.unit * _product(ledger.counts, ledger.weight * ledger.deviation)
         leave = ledger.squares[items, place] - slope[items, place]
         self.change = leave[:, None] + ledger.squares + slope
         self.change[items, place] = np.inf
@@ -162,33 +177,42 @@ class _Step:
         self._only = self._has * self._last[place]
         self._stuck = self._only.any(axis=1) | ledger.alone()
 
-    def best_moves(self) -> list[tuple[int, int]]:
-        """One move, or where none helps two that help together: (item, split); none where nothing helps."""
+    def best_moves(self) -> list[Move]:
+        """Single moves, or where none helps such that help two by two; of those for the same splits the best."""
+        splits = range(self.change.shape[1])
         allowed = np.where(self._stuck[:, None], np.inf, self.change)
-        item, split = divmod(int(allowed.argmin()), self.change.shape[1])
-        if allowed[item, split] < 0:
-            return [(item, split)]
-        pairs = [self._best_pair(split) for split in range(self.change.shape[1])]
-        gain, moves = min(pairs, key=lambda pair: pair[0])
-        return moves if gain < 0 else []
+        first = allowed.argmin(axis=0).tolist()
+        single = [_Gain(float(allowed[first[split], split]), ((first[split], split),)) for split in splits]
+        return self._apart(single) or self._apart([self._best_pair(split) for split in splits])
 
-    def _best_pair(self, split: int) -> tuple[float, list[tuple[int, int]]]:
+    def _apart(self, gains: Iterable[_Gain]) -> list[Move]:
+        """Moves that help, the best first; later ones only between splits that those before them do not change."""
+        changed: set[int] = set()
+        chosen: list[Move] = []
+        for gain in sorted(gains):
+            between = {place for item, split in gain.moves for place in (split, int(self._place[item]))}
+            if gain.change < 0 and not between & changed:
+                changed |= between
+                chosen += gain.moves
+        return chosen
+
+    def _best_pair(self, split: int) -> _Gain:
         """The best of one item that comes into `split` and one that leaves it, for the first one's place or another."""
         coming, leaving, ends = self._coming(split), *self._leaving(split)
         if not len(coming) or not len(leaving):
-            return 0.0, []
+            return _Gain(0.0, ())
         ledger, starts = self._ledger, self._place[coming]
         swapped = starts[:, None] == ends[None, :]
-        together = (ledger.counts[coming] * ledger.weight[split]) @ ledger.counts[leaving].T
+        together = _product(ledger.counts[coming] * ledger.weight[split], ledger.counts[leaving])
         for start in np.unique(starts).tolist():
             one, other = np.flatnonzero(starts == start), np.flatnonzero(ends == start)
-            met = (ledger.counts[coming[one]] * ledger.weight[start]) @ ledger.counts[leaving[other]].T
+            met = _product(ledger.counts[coming[one]] * ledger.weight[start], ledger.counts[leaving[other]])
             together[np.ix_(one, other)] += met
         gain = self.change[coming, split][:, None] + self.change[leaving, ends][None, :] - 2 * ledger.unit**2 * together
         gain[self._lost(leaving, coming).T] = np.inf
         gain[np.where(swapped, self._lost(coming, leaving), self._stuck[coming][:, None])] = np.inf
         i, j = divmod(int(gain.argmin()), len(leaving))
-        return float(gain[i, j]), [(int(coming[i]), split), (int(leaving[j]), int(ends[j]))]
+        return _Gain(float(gain[i, j]), ((int(coming[i]), split), (int(leaving[j]), int(ends[j]))))
 
     def _coming(self, split: int) -> Ints:
         """Of each other split the items that are best moved to this one."""
@@ -204,10 +228,23 @@ class _Step:
 
     def _cheapest(self, start: int, end: int) -> Ints:
         items = np.flatnonzero(self._place == start)
-        return items[np.argsort(self.change[items, end], kind="stable")[:PAIRED]]
+        most = PAIRED // (self.change.shape[1] - 1)
+        return items[np.argsort(self.change[items, end], kind="stable")[:most]]
 
     def _lost(self, leaving: Ints, coming: Ints) -> Truths:
         """Whether a split loses a label when one leaves and another comes instead, [leaving, coming]."""
         only = self._only[leaving]
-        lost: Truths = only.sum(axis=1)[:, None] > only @ self._has[coming].T
+        lost: Truths = only.sum(axis=1)[:, None] > _product(only, self._has[coming])
         return lost
+
+
+def _product(one: Array, other: Array) -> Array:
+    """Scalar products of all rows of one with all rows of the other, in blocks that one thread computes."""
+    columns = max(one.shape[1], 1)
+    across = max(min(len(other), isqrt(ONE_THREAD // columns)), 1)
+    down = max(ONE_THREAD // (columns * across), 1)
+    result = np.empty((len(one), len(other)))
+    for i in range(0, len(one), down):
+        for j in range(0, len(other), across):
+            result[i : i + down, j : j + across] = one[i : i + down] @ other[j : j + across].T
+    return result
