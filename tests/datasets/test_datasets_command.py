@@ -116,7 +116,7 @@ def test_given_splits_are_taken_from_files(filled: Path, capsys: pytest.CaptureF
         (["--labels", "dor"], 2, "did you mean 'door'"),
         (["--where", "colour=red"], 2, "no field in conditions 'colour'"),
         (["--problem", "odds"], 2, "no problem 'odds'"),
-        (["--group-by", "moon"], 2, "moon"),
+        (["--by", "moon"], 2, "no attribute of images to group by 'moon'; known: annotator, batch"),
     ],
 )
 def test_wrong_input_is_told_in_a_sentence(

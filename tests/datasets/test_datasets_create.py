@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from teppr.annotations.ingest import ingest
-from teppr.datasets.create import CreateOptions, GroupBy, create
+from teppr.datasets.create import CreateOptions, create
 from teppr.datasets.select import SelectOptions
 from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.split import shares_of
@@ -276,11 +276,11 @@ def put_batches(store: Store) -> None:
         put_file(store, f"{batch}.json", images, batch=batch)
 
 
-@pytest.mark.parametrize("group_by", ["batch", "folder"])
-def test_a_batch_goes_to_one_split_whole(store: Store, home: Path, group_by: GroupBy) -> None:
+@pytest.mark.parametrize("by", ["batch", "folder"])
+def test_a_batch_goes_to_one_split_whole(store: Store, home: Path, by: str) -> None:
     put_batches(store)
 
-    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by=group_by))
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, by=by))
 
     batches = [{image.path.parent.name for image in snapshot.images(split)} for split in ("train", "val")]
     assert [len(found) for found in batches] == [2, 2]
@@ -294,7 +294,7 @@ def test_batches_that_share_an_image_stay_together(store: Store, home: Path, see
         store, "b4.json", [stored_image(f"{batch}-1#again", ("door", SMALL)) for batch in ("b0", "b2")], batch="b4"
     )
 
-    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by="batch", seed=seed))
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, by="batch", seed=seed))
 
     split_of = {image.filename[:2]: split for split in ("train", "val") for image in snapshot.images(split)}
     assert split_of["b0"] == split_of["b2"]
@@ -434,7 +434,7 @@ def test_near_duplicates_join_whole_batches(store: Store, home: Path) -> None:
     put_file(store, "b.json", [alike[1], others[1]], batch="B")
     put_file(store, "c.json", [others[2]], batch="C")
 
-    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, group_by="batch", near_duplicates=6))
+    snapshot = create(store, home, "set", "ods", CreateOptions(shares=HALVES, by="batch", near_duplicates=6))
 
     assert sorted(map(len, (filenames(snapshot, split) for split in HALVES))) == [1, 4]
 

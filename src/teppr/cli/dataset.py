@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
-Grouping: TypeAlias = Literal["image", "batch", "folder"]
 BAR_CELLS = 20
 INKS = "█▓▒░▞"
 """A filling for each split in turn."""
@@ -39,8 +38,20 @@ def create(
     assign: Annotated[
         list[str] | None, typer.Option(metavar="SPLIT=FILE", help="Let annotation files say the split; repeatable.")
     ] = None,
+    folds: Annotated[int | None, typer.Option(help="Instead of --split, so many equal parts fold1, fold2 ...")] = None,
+    extend: Annotated[
+        str | None,
+        typer.Option(metavar="VERSION", help="Keep the split of every image of this version; assign only the others."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
-    group_by: Annotated[Grouping, typer.Option(help="What stays in one split whole.")] = "image",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What stays in one split whole: image, batch, annotator, folder, video, or an attribute of images "
+            "such as place.",
+        ),
+    ] = None,
     near_duplicates: Annotated[
         int | None,
         typer.Option(metavar="BITS", help="Keep images in one split whose hashes differ so little, as in 6."),
@@ -54,6 +65,9 @@ def create(
     The same annotations and options give the same version. Where labels cannot be in every split, the labels in
     conflict are shown with what would help, and nothing is written (exit code 1).
 
+    A video is told by the images' attribute of that name, else by folder and file name but for the number at its end.
+    --extend keeps shares and grouping of that version too, unless they are given.
+
     \b
     Conditions (--where): field=value or field!=value, joined by "and" or commas; values may have * and ?, list
     alternatives by |, and be quoted; "unknown" stands for what is not on record.
@@ -63,7 +77,9 @@ def create(
       teppr dataset create street --problem ods --split 70/20/10 --seed 7
       teppr dataset create doors --labels door,hood --where "annotator!=AT3" --min-area 64
       teppr dataset create cars --rename front_bumper=bumper --rename rear_bumper=bumper --split 80/20
-      teppr dataset create road --near-duplicates 6 --split 80/20
+      teppr dataset create road --by video --near-duplicates 6 --split 80/20
+      teppr dataset create street --extend 6ae2ad195e98
+      teppr dataset create street --folds 5
       teppr dataset create cars --assign train=train_multiclass.json --assign "val=val_*.json"
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
@@ -81,9 +97,10 @@ def create(
     )
     options = room.CreateOptions(
         select=selection,
-        **_split_options(split, assign),
+        **_split_options(split, assign, folds),
+        extend=extend,
         seed=seed,
-        group_by=group_by,
+        by=by,
         near_duplicates=near_duplicates,
         allow_missing=tuple(_listed(allow_missing)),
         pack=pack,
@@ -96,6 +113,8 @@ def create(
         _refuse(session, refused, as_json=json)
         raise typer.Exit(refused.exit_code) from None
     _show(session, snapshot, time.perf_counter() - began, as_json=json)
+    if alone := snapshot.document.split.alone:
+        note(f"images that lack what the others are grouped by, each a group of its own: {alone}")
     if not json:
         typer.echo(f"next: an experiment file that says 'dataset: {name}', and {session.command('train', 'FILE')}")
 
@@ -199,11 +218,15 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         typer.echo(snapshot.path)
 
 
-def _split_options(split: str | None, assign: list[str] | None) -> dict[str, Any]:
-    from teppr.datasets.split import shares_of
+def _split_options(split: str | None, assign: list[str] | None, folds: int | None) -> dict[str, Any]:
+    from teppr.datasets.split import folds_of, shares_of
 
-    if assign and split:
-        raise BadInput(f"give --split or --assign, got both: --split {split} and --assign {' '.join(assign)}")
+    options = {"--split": split, "--assign": " ".join(assign or ()), "--folds": folds}
+    given = [f"{option} {value}" for option, value in options.items() if value]
+    if len(given) > 1:
+        raise BadInput(f"give --split or --assign or --folds, got {' and '.join(given)}")
+    if folds is not None:
+        return {"shares": folds_of(folds)}
     if split:
         return {"shares": shares_of(split)}
     files: dict[str, tuple[str, ...]] = {}

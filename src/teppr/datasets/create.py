@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Literal, TypeAlias
+from pathlib import Path
 
 import numpy as np
 
 from teppr.datasets.assign import assigned
 from teppr.datasets.document import Parent, SplitRecord
+from teppr.datasets.extend import Older
+from teppr.datasets.groups import Grouping, groups_of
 from teppr.datasets.matrix import LabelMatrix
 from teppr.datasets.select import SelectedImage, Selection, SelectOptions, select
 from teppr.datasets.snapshot import Snapshot
@@ -19,35 +20,46 @@ from teppr.datasets.split import split
 from teppr.datasets.tables import ImageRow
 from teppr.datasets.write import Content, check_name, write_snapshot
 from teppr.errors import BadInput, UnknownName
-from teppr.likeness import groups_alike
 from teppr.problems.find import problem_named
 from teppr.progress import QUIET, Progress
 from teppr.store.contract import Store
+from teppr.types import Ints
 
-GroupBy: TypeAlias = Literal["image", "batch", "folder"]
+SHARES = {"train": 7, "val": 2, "test": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOptions:
     """How to make a dataset.
 
-    shares: {split: share} by the splitter (see `teppr.datasets.split.shares_of`)
+    shares: {split: share} by the splitter (see `teppr.datasets.split.shares_of`); None = those of the version that is
+        extended, else 70/20/10
     assign: {split: patterns of annotation files}; where given, files say the split and `shares` are not used
-    group_by: what goes to one split whole: each image, a batch, or a folder of images (frames of a video, a place)
-    near_duplicates: images whose perceptual hashes differ in at most so many bits go to one split as well, and with
-        them their groups; None = only copies of the same bytes do
+    extend: a dataset version whose images stay in their splits
+    by, near_duplicates: what goes to one split whole, see `teppr.datasets.groups.Grouping`; None = as in the version
+        that is extended, else only copies of the same bytes
     allow_missing: labels that need not be in every split
     pack: copy the images into the dataset
     """
 
     select: SelectOptions = field(default_factory=SelectOptions)
-    shares: Mapping[str, int] = field(default_factory=lambda: {"train": 7, "val": 2, "test": 1})
+    shares: Mapping[str, int] | None = None
     assign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     seed: int = 0
-    group_by: GroupBy = "image"
+    extend: str | None = None
+    by: str | None = None
     near_duplicates: int | None = None
     allow_missing: tuple[str, ...] = ()
     pack: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Placed:
+    """The split of each image, and what the dataset says of how it came there."""
+
+    splits: Sequence[str]
+    record: SplitRecord
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def create(
@@ -66,25 +78,21 @@ def create(
     check_name(name)
     options = options or CreateOptions()
     specification = problem_named(problem, home)
+    older = None if options.extend is None else Older.find(home, name, options.extend)
     selection = select(store, specification, options.select, progress)
     if unknown := set(options.allow_missing).difference(selection.labels):
         raise UnknownName.of("label", min(unknown), selection.labels)
-    if options.assign and options.near_duplicates is not None:
-        raise BadInput("near-duplicates are kept together by the splitter, and annotation files say the split here")
-    if options.assign:
-        splits = assigned(selection, options.assign, options.allow_missing)
-    else:
-        splits = _by_shares(selection, options)
+    placed = _by_files(selection, options) if options.assign else _by_shares(selection, options, older)
     content = Content(
         name=name,
         problem=specification.id,
         labels=selection.labels,
         colors=specification.colors,
-        rows=[_row(image, place) for image, place in zip(selection.images, splits, strict=True)],
-        split=_record(options),
+        rows=[_row(image, place) for image, place in zip(selection.images, placed.splits, strict=True)],
+        split=placed.record,
         filters=options.select.as_record(),
         parents=tuple(map(Parent.of, selection.files.values())),
-        left_out=selection.left_out,
+        left_out={**selection.left_out, **placed.left_out},
     )
     return write_snapshot(home, content, pack=options.pack, progress=progress)
 
@@ -102,73 +110,52 @@ def _row(image: SelectedImage, place: str) -> ImageRow:
     )
 
 
-def _record(options: CreateOptions) -> SplitRecord:
-    allowed = sorted(set(options.allow_missing))
-    if options.assign:
-        files = {place: sorted(patterns) for place, patterns in options.assign.items()}
-        return SplitRecord(method="files", files=files, allow_missing=allowed)
-    total = sum(options.shares.values())
-    return SplitRecord(
+def _by_files(selection: Selection, options: CreateOptions) -> _Placed:
+    for option, given in (("--by", options.by), ("--extend", options.extend)):
+        if given is not None:
+            raise BadInput(f"{option} is for the splitter, and annotation files say the split here; got {given!r}")
+    if options.near_duplicates is not None:
+        raise BadInput("near-duplicates are kept together by the splitter, and annotation files say the split here")
+    files = {place: sorted(patterns) for place, patterns in options.assign.items()}
+    record = SplitRecord(method="files", files=files, allow_missing=sorted(set(options.allow_missing)))
+    return _Placed(splits=assigned(selection, options.assign, options.allow_missing), record=record)
+
+
+def _by_shares(selection: Selection, options: CreateOptions, older: Older | None) -> _Placed:
+    shares = options.shares or (older.shares() if older else SHARES)
+    grouping = _grouping(options, older)
+    groups = groups_of(selection.images, grouping)
+    group_of = groups.group_of_image
+    kept = older.kept(selection.images, group_of, tuple(shares)) if older else None
+    matrix = _matrix(selection, group_of)
+    assignment = split(np.bincount(group_of), matrix, shares, options.seed, options.allow_missing, kept)
+    record = SplitRecord(
         method="shares",
-        shares={place: share / total for place, share in options.shares.items()},
+        shares={place: share / sum(shares.values()) for place, share in shares.items()},
         seed=options.seed,
-        group_by=_grouping(options),
-        allow_missing=allowed,
+        group_by=str(grouping),
+        allow_missing=sorted(set(options.allow_missing)),
+        alone=groups.alone,
+        extends=older.reference if older else None,
+    )
+    return _Placed(
+        splits=[assignment.splits[place] for place in assignment.split_of_group[group_of].tolist()],
+        record=record,
+        left_out=older.left_out(selection.images) if older else {},
     )
 
 
-def _grouping(options: CreateOptions) -> str:
-    if options.near_duplicates is None:
-        return options.group_by
-    return f"{options.group_by} and near-duplicates within {options.near_duplicates} bits"
+def _grouping(options: CreateOptions, older: Older | None) -> Grouping:
+    """As the older version, unless said otherwise: a frame more must not leave its video because nobody said --by."""
+    before = Grouping.parse(older.split.group_by) if older else Grouping()
+    return Grouping(
+        by=before.by if options.by is None else options.by,
+        near_duplicates=before.near_duplicates if options.near_duplicates is None else options.near_duplicates,
+    )
 
 
-def _by_shares(selection: Selection, options: CreateOptions) -> list[str]:
-    group_of = _groups(selection.images, options)
-    sizes = np.bincount(group_of)
-    carried: list[Counter[str]] = [Counter() for _ in sizes]
+def _matrix(selection: Selection, group_of: Ints) -> LabelMatrix:
+    carried: list[Counter[str]] = [Counter() for _ in range(int(group_of.max()) + 1)]
     for image, group in zip(selection.images, group_of.tolist(), strict=True):
         carried[group].update({region.label for region in image.regions})
-    matrix = LabelMatrix.of(carried, selection.labels)
-    assignment = split(sizes, matrix, options.shares, options.seed, options.allow_missing)
-    return [assignment.splits[place] for place in assignment.split_of_group[group_of].tolist()]
-
-
-def _groups(images: Sequence[SelectedImage], options: CreateOptions) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """The group of each image, numbered as they come; an image of two batches makes one group of them."""
-    parent: dict[str, str] = {}
-
-    def root(key: str) -> str:
-        while parent.setdefault(key, key) != key:
-            key = parent[key]
-        return key
-
-    first = []
-    for image, alike in zip(images, _alike(images, options.near_duplicates), strict=True):
-        keys = (*_keys(image, options.group_by), *alike)
-        first.append(keys[0])
-        for key in keys:
-            parent[root(key)] = root(keys[0])
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(root(key), len(numbers)) for key in first], np.int64)
-
-
-def _alike(images: Sequence[SelectedImage], within_bits: int | None) -> list[tuple[str, ...]]:
-    """For each image the key that it has in common with those that look alike; none where that is not asked."""
-    if within_bits is None:
-        return [()] * len(images)
-    hashes = [image.perceptual_hash for image in images if image.perceptual_hash]
-    if len(hashes) < len(images):
-        raise BadInput(
-            f"near-duplicates are found by the images' perceptual hashes, which {len(images) - len(hashes)} of "
-            f"{len(images)} images lack; ingest their annotation files again with: teppr annotations ingest --again"
-        )
-    return [(f"alike {group}",) for group in groups_alike(hashes, within_bits).tolist()]
-
-
-def _keys(image: SelectedImage, group_by: GroupBy) -> tuple[str, ...]:
-    if group_by == "batch" and image.batches:
-        return image.batches
-    if group_by == "folder":
-        return (str(PurePath(image.path).parent),)
-    return (image.sha256,)
+    return LabelMatrix.of(carried, selection.labels)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from teppr.errors import Corrupt
 from teppr.types import AnnotationFile
@@ -74,8 +74,10 @@ class SplitRecord(_Part):
     method: "shares" (by the splitter), "files" (as annotation files say)
     shares: {split: share}, they sum to 1
     files: {split: patterns of annotation files}
-    group_by: what went to one split whole: "image", "batch", "folder", each with " and near-duplicates within 6 bits"
-        where those were kept together
+    group_by: what went to one split whole, see `teppr.datasets.groups`: "image", "batch", "video" ..., each with
+        " and near-duplicates within 6 bits" where those were kept together
+    alone: images that lack what the others were grouped by
+    extends: the version whose images kept their split
     """
 
     method: Literal["shares", "files"]
@@ -84,6 +86,14 @@ class SplitRecord(_Part):
     seed: int = 0
     group_by: str = "image"
     allow_missing: list[str] = []
+    alone: int = 0
+    extends: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # What came later is written only where it is used, so that older versions stay what they are.
+        said: dict[str, Any] = plain(self)
+        return {name: value for name, value in said.items() if value or name not in {"alone", "extends"}}
 
 
 class TableEntry(_Part):

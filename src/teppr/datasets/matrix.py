@@ -86,6 +86,13 @@ class LabelMatrix:
         entries: Ints = np.arange(len(offsets)) + offsets
         return entries
 
+    def spread(self, groups: Ints, at: Ints, split_count: int) -> Ints:
+        """Images with each label that `groups` bring to the splits that they are `at`, int64 [splits, labels]."""
+        entries = self.entries_in(groups)
+        places = at[self.rows[entries]] * len(self.labels) + self.label_ids[entries]
+        counts = np.bincount(places, weights=self.counts[entries], minlength=split_count * len(self.labels))
+        return counts.astype(np.int64).reshape(split_count, -1)
+
     def take(self, groups: Ints) -> LabelMatrix:
         """Only these rows, in this order."""
         entries = self.entries_in(groups)

@@ -57,6 +57,7 @@ class SelectedImage:
     """One image, with the regions of all annotation files that have it; the same bytes are the same image.
 
     perceptual_hash: None where none of its files was ingested with one
+    attributes: what each annotation file says of it
     """
 
     path: str
@@ -68,6 +69,7 @@ class SelectedImage:
     batches: tuple[str, ...]
     files: tuple[str, ...]
     perceptual_hash: str | None = None
+    attributes: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,7 @@ class _Chooser:
             batches=_known(image.batch for image in images),
             files=_known(image.file_sha256 for image in images),
             perceptual_hash=next((image.perceptual_hash for image in images if image.perceptual_hash), None),
+            attributes=tuple(image.attributes for image in images if image.attributes),
         )
 
 

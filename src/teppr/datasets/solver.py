@@ -5,12 +5,15 @@ OR-tools' CP-SAT with one worker and a fixed seed: the same question gives the s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Placement: TypeAlias = list[set[int]]
 """For each kind the splits that one of its groups goes to."""
+
+Lacking: TypeAlias = Mapping[int, Collection[int]]
+"""For each label the splits that it has to be brought to."""
 
 EFFORT = 4.0
 """How long a smallest conflict is searched, in CP-SAT's deterministic time: about seconds, equal on every machine."""
@@ -24,42 +27,43 @@ class Kind:
     count: int
 
 
-def place(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> Placement | None:
-    """An assignment that has each label in each split, or None where there is none."""
-    question = _Question(kinds, labels, split_count, optional=())
+def place(kinds: Sequence[Kind], lacking: Lacking, split_count: int) -> Placement | None:
+    """An assignment that brings each label to the splits that lack it, or None where there is none."""
+    question = _Question(kinds, lacking, split_count, optional=())
     return question.placement() if question.solve() else None
 
 
-def smallest_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
-    """A smallest set of labels that cannot all be in every split; to be asked only where `place` found nothing.
+def smallest_conflict(kinds: Sequence[Kind], lacking: Lacking, split_count: int) -> list[int]:
+    """A smallest set of labels that cannot all be brought; to be asked only where `place` found nothing.
 
     Labels whose absence makes the rest possible include one of every conflict. So a smallest set that meets all such
     sets found so far is either a conflict, and then a smallest one, or leads to another such set. Where that takes too
     long (a case made to be hard), the answer is a conflict of which nothing can be left out.
     """
-    minimal = _minimal_conflict(kinds, labels, split_count)
+    minimal = _minimal_conflict(kinds, lacking, split_count)
     corrections: list[set[int]] = []
     effort = EFFORT
     while effort > 0:
         candidate = _smallest_meeting(corrections)
         if len(candidate) >= len(minimal):
             break
-        question = _Question(kinds, candidate, split_count, optional=set(labels) - candidate)
+        question = _Question(kinds, lacking, split_count, optional=set(lacking) - candidate)
         possible = question.solve(effort)
         if possible is None:
             break
         if not possible:
             return sorted(candidate)
-        corrections.append(set(labels) - question.served())
+        corrections.append(set(lacking) - question.served())
         effort -= question.spent
     return minimal
 
 
-def _minimal_conflict(kinds: Sequence[Kind], labels: Collection[int], split_count: int) -> list[int]:
-    needed = set(labels)
-    for label in sorted(labels):
-        if place(kinds, needed - {label}, split_count) is None:
-            needed.remove(label)
+def _minimal_conflict(kinds: Sequence[Kind], lacking: Lacking, split_count: int) -> list[int]:
+    needed = dict(lacking)
+    for label in sorted(lacking):
+        others = {other: splits for other, splits in needed.items() if other != label}
+        if place(kinds, others, split_count) is None:
+            needed = others
     return sorted(needed)
 
 
@@ -80,32 +84,28 @@ def _smallest_meeting(sets: Sequence[set[int]]) -> set[int]:
 
 
 class _Question:
-    """The question whether `labels`, and as many of `optional` as possible, can be in every split."""
+    """The question whether all labels but the `optional` ones, and as many of these as possible, can be brought."""
 
-    def __init__(
-        self, kinds: Sequence[Kind], labels: Collection[int], split_count: int, *, optional: Collection[int]
-    ) -> None:
+    def __init__(self, kinds: Sequence[Kind], lacking: Lacking, split_count: int, *, optional: Collection[int]) -> None:
         from ortools.sat.python import cp_model
 
         self._verdicts = {cp_model.OPTIMAL: True, cp_model.FEASIBLE: True, cp_model.INFEASIBLE: False}
         self._model = model = cp_model.CpModel()
-        self._splits = range(split_count)
-        self._in = [[model.new_bool_var("") for _ in self._splits] for _ in kinds]
+        self._in = [[model.new_bool_var("") for _ in range(split_count)] for _ in kinds]
         self._served = {label: model.new_bool_var("") for label in sorted(optional)}
         for kind, row in zip(kinds, self._in, strict=True):
             if kind.count < split_count:
                 model.add(sum(row) <= kind.count)
-        for label in sorted({*labels, *optional}):
+        for label, splits in sorted(lacking.items()):
             rows = [row for kind, row in zip(kinds, self._in, strict=True) if label in kind.labels]
-            self._require(label, rows)
+            self._require(label, rows, splits)
         if self._served:
             model.maximize(sum(self._served.values()))
-        self._labels = frozenset(labels)
+        self._needed = frozenset(lacking).difference(optional)
         self._answer: Any = _solver()
 
-    def _require(self, label: int, rows: Iterable[Sequence[Any]]) -> None:
-        rows = list(rows)
-        for split in self._splits:
+    def _require(self, label: int, rows: Sequence[Sequence[Any]], splits: Iterable[int]) -> None:
+        for split in splits:
             somewhere = self._model.add_bool_or([row[split] for row in rows])
             if label in self._served:
                 somewhere.only_enforce_if(self._served[label])
@@ -122,10 +122,10 @@ class _Question:
         return max(float(self._answer.response_proto.deterministic_time), EFFORT / 1000)
 
     def served(self) -> set[int]:
-        return {*self._labels, *(label for label, it in self._served.items() if self._answer.boolean_value(it))}
+        return {*self._needed, *(label for label, it in self._served.items() if self._answer.boolean_value(it))}
 
     def placement(self) -> Placement:
-        return [{split for split in self._splits if self._answer.boolean_value(row[split])} for row in self._in]
+        return [{i for i, there in enumerate(row) if self._answer.boolean_value(there)} for row in self._in]
 
 
 def _solver() -> Any:  # noqa: ANN401 - the library is imported when asked and has no types

@@ -6,7 +6,7 @@ A pure function of its arguments: the same groups, shares and seed give the same
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import cycle, permutations
@@ -14,15 +14,18 @@ from math import gcd, lcm
 
 import numpy as np
 
-from teppr.datasets.balance import Balanced, balance
-from teppr.datasets.coverage import cover, coverable
+from teppr.datasets.balance import balance
+from teppr.datasets.coverage import Question
 from teppr.datasets.document import FIRST_SPLITS
 from teppr.datasets.matrix import LabelMatrix
+from teppr.datasets.refine import Refined
+from teppr.datasets.refusal import refusal, refusal_of_extension
 from teppr.errors import BadInput, SplitRefused, UnknownName
 from teppr.types import Ints
 
 FEW_GROUPS, STARTS = 300, 12
 """So few groups are balanced from so many starts, of which the best is taken: a single one may end in a dead end."""
+MOST_FOLDS = 99
 SPLIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 PERCENTAGE = re.compile(r"\d{1,3}(\.\d)?")
 
@@ -41,46 +44,81 @@ def split(
     shares: Mapping[str, int],
     seed: int = 0,
     allow_missing: Collection[str] = (),
+    kept: Ints | None = None,
 ) -> Assignment:
     """Assign whole groups.
 
     group_sizes: int64 [groups], images in each
     shares: {split: whole number in the ratio of the splits}, see `shares_of`
     allow_missing: labels that need not be in every split
-    Raises SplitRefused with a smallest set of labels that cannot all be in every split.
+    kept: int64 [groups], the split (position in `shares`) of groups that stay where they are, -1 for all others
+    Raises SplitRefused with a smallest set of labels that cannot all be in every split, BadInput where a split would
+    have no group.
     """
     if unknown := set(allow_missing).difference(matrix.labels):
         raise UnknownName.of("label", min(unknown), matrix.labels)
     if len(group_sizes) < len(shares):
         raise BadInput(f"{len(shares)} splits need at least as many groups of images, got {len(group_sizes)}")
     required = [i for i, label in enumerate(matrix.labels) if label not in allow_missing]
+    if kept is None:
+        kept = np.full(len(group_sizes), -1, np.int64)
+    task = _Task(sizes=group_sizes, matrix=matrix, shares=shares, required=required, kept=kept)
     starts = STARTS if len(group_sizes) <= FEW_GROUPS else 1
     orders = _shuffled(len(group_sizes), seed, starts)
-    roles = cycle(permutations(range(len(shares))))
-    tries = [_try(group_sizes, matrix, shares, required, *start) for start in zip(orders, roles, strict=False)]
-    best = min(tries, key=lambda balanced: balanced.deviation)
+    tries = [task.solve(*start) for start in zip(orders, task.roles(), strict=False)]
+    best = min(tries, key=lambda refined: refined.deviation)
     return Assignment(splits=tuple(shares), split_of_group=best.split_of_group)
 
 
-def _try(
-    group_sizes: Ints,
-    matrix: LabelMatrix,
-    shares: Mapping[str, int],
-    required: Sequence[int],
-    order: Ints,
-    roles: Sequence[int],
-) -> Balanced:
-    """Balance from one start: groups in `order`, and what is found to cover split i taken for split `roles[i]`."""
-    shuffled = matrix.take(order)
-    coverage = cover(shuffled, required, len(shares))
-    if coverage.conflict:
-        raise refusal(matrix, coverage.conflict, required, tuple(shares))
-    pins = coverage.pins or {i: i for i in range(len(shares))}  # no split is ever empty
-    pins = {group: roles[place] for group, place in pins.items()}
-    balanced = balance(shuffled, group_sizes[order], tuple(shares.values()), pins, required)
-    split_of_group = np.empty_like(balanced.split_of_group)
-    split_of_group[order] = balanced.split_of_group
-    return replace(balanced, split_of_group=split_of_group)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """What `split` was asked, checked."""
+
+    sizes: Ints
+    matrix: LabelMatrix
+    shares: Mapping[str, int]
+    required: Sequence[int]
+    kept: Ints
+
+    def solve(self, order: Ints, roles: Ints) -> Refined:
+        """From one start: groups in `order`, and what is found to cover split i taken for split `roles[i]`."""
+        matrix, kept = self.matrix.take(order), self.kept[order]
+        coverage = Question(matrix, self.required, len(self.shares), kept).answer()
+        if coverage.conflict:
+            raise self._refusal(coverage.conflict)
+        pins = np.append(roles, -1)[self._without_empty(coverage.pins)]
+        shares = tuple(self.shares.values())
+        refined = balance(matrix, self.sizes[order], shares, pins, kept, self.required)
+        split_of_group = np.empty_like(refined.split_of_group)
+        split_of_group[order] = refined.split_of_group
+        return replace(refined, split_of_group=split_of_group)
+
+    def roles(self) -> Iterator[Ints]:
+        """Splits in all orders, again and again; only in their own where groups are in them already."""
+        splits = range(len(self.shares))
+        orders = [tuple(splits)] if (self.kept >= 0).any() else permutations(splits)
+        return (np.array(order, np.int64) for order in cycle(orders))
+
+    def _without_empty(self, pins: Ints) -> Ints:
+        """A group for each split that has none yet."""
+        empty = np.setdiff1d(np.arange(len(self.shares)), pins)
+        free = np.flatnonzero(pins < 0)
+        if len(free) < len(empty):
+            names = " and ".join(tuple(self.shares)[place] for place in empty.tolist())
+            raise BadInput(f"{names} would be empty: all but {len(free)} group(s) of images keep their split")
+        pins = pins.copy()
+        pins[free[: len(empty)]] = empty
+        return pins
+
+    def _refusal(self, conflict: Collection[int]) -> SplitRefused:
+        free = np.full_like(self.kept, -1)
+        afresh = Question(self.matrix, self.required, len(self.shares), free)
+        if not (self.kept >= 0).any():
+            return refusal(self.matrix, afresh, conflict, tuple(self.shares))
+        if not afresh.is_settled():
+            return refusal(self.matrix, afresh, afresh.answer().conflict, tuple(self.shares))
+        asked = Question(self.matrix, self.required, len(self.shares), self.kept)
+        return refusal_of_extension(self.matrix, asked, conflict, tuple(self.shares))
 
 
 def shares_of(text: str) -> dict[str, int]:
@@ -102,6 +140,13 @@ def shares_of(text: str) -> dict[str, int]:
     return {name: share // common for name, share in whole.items()}
 
 
+def folds_of(count: int) -> dict[str, int]:
+    """Equal shares of so many folds, {"fold1": 1, "fold2": 1 ...}; numbers have leading zeros from ten folds on."""
+    if not 2 <= count <= MOST_FOLDS:
+        raise BadInput(f"there are 2 to {MOST_FOLDS} folds, got {count}")
+    return {f"fold{i:0{len(str(count))}}": 1 for i in range(1, count + 1)}
+
+
 def _percentage(value: str, text: str) -> Fraction:
     if not PERCENTAGE.fullmatch(value.strip()) or not float(value):
         raise BadInput(f"a share is a percentage above 0 with at most one decimal, got {value!r} in {text!r}")
@@ -112,37 +157,3 @@ def _shuffled(count: int, seed: int, times: int) -> list[Ints]:
     # The raw stream of a bit generator never changes; what `permutation` makes of it might.
     stream = np.random.PCG64(seed)
     return [np.argsort(stream.random_raw(count), kind="stable") for _ in range(times)]
-
-
-def refusal(
-    matrix: LabelMatrix, conflict: Collection[int], required: Collection[int], splits: Collection[str]
-) -> SplitRefused:
-    """The error that explains a conflict, a row a label."""
-    fewer = next((n for n in range(len(splits) - 1, 1, -1) if coverable(matrix, required, n)), 0)
-    rows = [_row(matrix, label, conflict, len(splits), fewer) for label in conflict]
-    alone = [matrix.labels[label] for label in required if matrix.degrees[label] < len(splits)]
-    names = ", ".join(str(row["label"]) for row in rows)
-    if len(rows) == 1:
-        reason = f"label {names} is in {rows[0]['groups']} group(s) of images, fewer than the {len(splits)} splits"
-    else:
-        reason = f"labels {names} share so few groups of images that they cannot all be in {len(splits)} splits"
-    others = ", ".join(sorted(set(alone) - {str(row["label"]) for row in rows}))
-    also = f"; once that is settled, also too rare: {others}" if others else ""
-    return SplitRefused(f"no split has every label in {', '.join(splits)}: {reason}{also}", conflicts=rows)
-
-
-def _row(matrix: LabelMatrix, label: int, conflict: Collection[int], splits: int, fewer: int) -> dict[str, object]:
-    name, groups = matrix.labels[label], int(matrix.degrees[label])
-    if len(conflict) == 1:
-        more = f"annotate {name} in at least {splits - groups} more image(s)"
-    else:
-        more = f"annotate {name} in images that have none of the other {len(conflict) - 1}"
-    remedies = [
-        more,
-        f"merge it into another label: --rename {name}=OTHER",
-        "drop it: leave it out of --labels",
-        f"let it be missing: --allow-missing {name}",
-    ]
-    if fewer:
-        remedies.insert(3, f"ask for {fewer} splits only")
-    return {"label": name, "groups": groups, "splits": splits, "remedies": remedies}
