@@ -13,10 +13,11 @@ import numpy as np
 from teppr.datasets.assign import assigned
 from teppr.datasets.document import Parent, SplitRecord
 from teppr.datasets.matrix import LabelMatrix
-from teppr.datasets.select import SelectedImage, Selection, SelectOptions, select
+from teppr.datasets.select import Selection, SelectOptions, select
 from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.split import split
 from teppr.datasets.tables import ImageRow
+from teppr.datasets.unite import SelectedImage
 from teppr.datasets.write import Content, check_name, write_snapshot
 from teppr.errors import BadInput, UnknownName
 from teppr.likeness import groups_alike
