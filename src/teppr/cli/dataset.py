@@ -30,10 +30,20 @@ def create(
     problem: Problem = "ods",
     labels: Annotated[list[str] | None, typer.Option(help="Only these labels, in this order: a,b,c.")] = None,
     rename: Annotated[list[str] | None, typer.Option(metavar="OLD=NEW", help="Rename or merge; repeatable.")] = None,
-    where: Annotated[str, typer.Option(help="Conditions on annotator, batch, file, filename, label, shape.")] = "",
+    drop: Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Leave out its regions; repeatable.")] = None,
+    other: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Call all labels so that --labels does not list.")
+    ] = None,
+    where: Annotated[str, typer.Option(metavar="EXPRESSION", help="Conditions on images and regions, see above.")] = "",
     annotator: Annotated[list[str] | None, typer.Option(help="Only files of these annotators; repeatable.")] = None,
     min_area: Annotated[float, typer.Option(min=0, help="Leave out smaller regions, in square pixels.")] = 0.0,
     background: Annotated[bool, typer.Option(help="Keep images without regions.")] = True,
+    max_background: Annotated[
+        str | None, typer.Option(metavar="N|SHARE", help="Keep so many of them, or that share of all images: 500, 10%.")
+    ] = None,
+    max_per_label: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Leave out images of labels that are in more than N.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train/val/test or train/val; default 70/20/10.")] = None,
     assign: Annotated[
         list[str] | None, typer.Option(metavar="SPLIT=FILE", help="Let annotation files say the split; repeatable.")
@@ -43,7 +53,7 @@ def create(
         str | None,
         typer.Option(metavar="VERSION", help="Keep the split of every image of this version; assign only the others."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another split, other images left out.")] = 0,
     by: Annotated[
         str | None,
         typer.Option(
@@ -69,13 +79,25 @@ def create(
     --extend keeps shares and grouping of that version too, unless they are given.
 
     \b
-    Conditions (--where): field=value or field!=value, joined by "and" or commas; values may have * and ?, list
-    alternatives by |, and be quoted; "unknown" stands for what is not on record.
+    Conditions (--where): FIELD SIGN VALUE, joined by "and" (or commas), "or", "not", and brackets.
+      of the image: annotator, batch, file, filename, released (a day), width, height (pixels), image.ATTRIBUTE
+      of a region:  label, shape, area (pixels), box_width, box_height, region.ATTRIBUTE
+      = and != take alternatives (door|hood) and patterns (images-p1*); numbers and days also < <= > >=
+      values with , ( ) = < > are quoted; "unknown" stands for what is not on record
+    A condition on the image leaves out images; one that speaks of regions, if only in part, leaves out regions. An
+    image none of whose regions is left stays, as background, unless --no-background is given.
+
+    \b
+    Caps (--max-per-label, --max-background) leave out images by --seed. An image goes only if all its labels are in
+    more than N images: no label falls below N, and rare ones lose nothing; a label may stay above N where its images
+    show rarer labels too. --max-background comes last.
 
     \b
     Examples:
       teppr dataset create street --problem ods --split 70/20/10 --seed 7
       teppr dataset create doors --labels door,hood --where "annotator!=AT3" --min-area 64
+      teppr dataset create large --where "released>=2019-02-01 and (area>=4096 or not region.occluded=yes)"
+      teppr dataset create even --labels door,hood --other part --max-per-label 500 --max-background 10%
       teppr dataset create cars --rename front_bumper=bumper --rename rear_bumper=bumper --split 80/20
       teppr dataset create road --by video --near-duplicates 6 --split 80/20
       teppr dataset create street --extend 6ae2ad195e98
@@ -83,6 +105,7 @@ def create(
       teppr dataset create cars --assign train=train_multiclass.json --assign "val=val_*.json"
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
+    from teppr.datasets.cap import Cap, max_background_of
     from teppr.datasets.select import SelectOptions
 
     began = time.perf_counter()
@@ -94,6 +117,13 @@ def create(
         annotators=tuple(annotator) if annotator else None,
         min_area_px=min_area,
         background=background,
+        drop=tuple(_listed(drop)),
+        other=other,
+        cap=Cap(
+            max_per_label=max_per_label,
+            max_background=None if max_background is None else max_background_of(max_background),
+            seed=seed,
+        ),
     )
     options = room.CreateOptions(
         select=selection,

@@ -14,10 +14,11 @@ from teppr.datasets.document import Parent, SplitRecord
 from teppr.datasets.extend import Older
 from teppr.datasets.groups import Grouping, groups_of
 from teppr.datasets.matrix import LabelMatrix
-from teppr.datasets.select import SelectedImage, Selection, SelectOptions, select
+from teppr.datasets.select import Selection, SelectOptions, select
 from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.split import split
 from teppr.datasets.tables import ImageRow
+from teppr.datasets.unite import SelectedImage
 from teppr.datasets.write import Content, check_name, write_snapshot
 from teppr.errors import BadInput, UnknownName
 from teppr.problems.find import problem_named

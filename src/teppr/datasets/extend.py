@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from teppr.datasets.select import SelectedImage
 from teppr.datasets.snapshot import Snapshot, dataset_names, dataset_versions, find_snapshot
+from teppr.datasets.unite import SelectedImage
 from teppr.errors import BadInput, Refused
 from teppr.types import Ints
 

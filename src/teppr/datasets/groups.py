@@ -10,7 +10,7 @@ from typing import Self, TypeAlias
 
 import numpy as np
 
-from teppr.datasets.select import SelectedImage
+from teppr.datasets.unite import SelectedImage
 from teppr.errors import BadInput, UnknownName
 from teppr.likeness import groups_alike
 from teppr.types import Ints
