@@ -1,4 +1,6 @@
-"""How much memory an export takes, and whether it grows: 20,000 regions beside 200,000, in every format of one file.
+"""How much memory an export takes, and whether it grows: 20,000 regions beside 200,000, in every format.
+
+What was exported is converted again, to COCO or, from it, to VIA: a reader may keep what its format's structure forces.
 
 Run it by: python bench/export.py [--regions 20000 200000] [--formats coco via]
 """
@@ -9,6 +11,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,31 +46,38 @@ def peak_of(store: Path, *words: str) -> tuple[float, float]:
     return float(peak_mb), float(seconds)
 
 
+def growth(commands: Mapping[int, tuple[str, ...]], folder: Path) -> str:
+    """A command's most memory for each number of regions, the greater one's share of the lesser, and the speed."""
+    peaks = {count: peak_of(folder / f"{count}.db", "annotations", *words) for count, words in commands.items()}
+    (low, _), (high, seconds) = peaks.values()
+    return f"{low:7.1f} MB  {high:7.1f} MB  x{high / low:.2f}  {max(commands) / seconds:9.0f} regions/s"
+
+
 def main() -> None:
-    """Fill two stores, export both in every format, print."""
+    """Fill two stores, export both in every format, convert what was exported, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--regions", type=int, nargs=2, default=(20_000, 200_000))
     parser.add_argument("--formats", nargs="+", default=FORMATS.names(), choices=FORMATS.names())
     options = parser.parse_args()
-    few, many = options.regions
     with TemporaryDirectory() as name:
         folder = Path(name)
-        for count in (few, many):
+        for count in options.regions:
             source = folder / f"{count}.json"
             # In a process of its own: what a process once held counts for all that it starts.
             made = f"write_coco(Path({str(source)!r}), {count // REGIONS_PER_IMAGE})"
             make = f"from teppr.testing.large import write_coco; from pathlib import Path; {made}"
             subprocess.run([sys.executable, "-c", make], check=True)
-            peak_mb, seconds = peak_of(folder / f"{count}.db", "annotations", "ingest", str(source), "--no-images")
-            print(f"ingest {count:8} regions  {peak_mb:7.1f} MB  {seconds:6.2f} s")
+        ingests = {count: ("ingest", str(folder / f"{count}.json"), "--no-images") for count in options.regions}
+        print(f"{'ingest':20}  {growth(ingests, folder)}")
         for plugin in map(FORMATS.load, options.formats):
-            peaks = {}
-            for count in (few, many):
-                target = folder / f"{plugin.name}-{count}{plugin.suffixes[0]}"
-                words = ("annotations", "export", str(target), "--format", plugin.name)
-                peaks[count] = peak_of(folder / f"{count}.db", *words)
-            (low, _), (high, seconds) = peaks[few], peaks[many]
-            print(f"{plugin.name:12} {low:7.1f} MB  {high:7.1f} MB  x{high / low:.2f}  {many / seconds:9.0f} regions/s")
+            files = {count: str(folder / f"{plugin.name}-{count}{plugin.suffixes[0]}") for count in options.regions}
+            exports = {count: ("export", file, "--format", plugin.name) for count, file in files.items()}
+            print(f"{'export ' + plugin.name:20}  {growth(exports, folder)}")
+            target = "coco" if plugin.name != "coco" else "via"
+            converts = {
+                count: ("convert", file, f"{file}.{target}", "--format", target) for count, file in files.items()
+            }
+            print(f"{'convert ' + plugin.name:20}  {growth(converts, folder)}")
 
 
 if __name__ == "__main__":

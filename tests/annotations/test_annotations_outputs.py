@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import tracemalloc
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,8 @@ from teppr.annotations.verify import Difference, verify
 from teppr.errors import UnknownName
 from teppr.store import FindingQuery, ImageQuery, Store
 from teppr.testing.deliveries import Delivery, rect
+from teppr.testing.formats import MOST_BYTES_BUFFERED
+from teppr.testing.large import write_coco
 from teppr.types import Provenance, Tally
 
 Take = Callable[..., IngestReport]
@@ -84,6 +87,22 @@ def test_what_is_exported_is_ingested_again_equal(
     again = take(path, label_attribute=None if format_name == "coco" else "label")
     assert again.as_dict()["labels"] == {"car": 1, "sign": 1}
     assert again.regions == Tally(2, 2, 0)
+
+
+def test_an_export_of_ten_times_as_many_images_takes_no_more_memory(store: Store, take: Take, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("few.json", "many.json")]
+    for path, images in zip(paths, (40, 400), strict=True):
+        write_coco(path, images)
+        take(path, open_images=False, given=Provenance(annotator=path.stem))
+    peaks = []
+    for path in paths:
+        tracemalloc.start()
+        try:
+            export(store, ImageQuery(annotators=(path.stem,)), "coco", tmp_path / "out.json")
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < MOST_BYTES_BUFFERED
 
 
 def test_an_unknown_format_is_refused(store: Store, tmp_path: Path) -> None:

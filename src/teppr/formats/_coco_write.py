@@ -15,7 +15,7 @@ from typing import IO, Any, BinaryIO
 from teppr.files import whole_file
 from teppr.formats._coco_words import IMAGE_KEYS, TOP_KEYS
 from teppr.formats._json_lines import dumps
-from teppr.formats._numbers import plain
+from teppr.formats._numbers import all_plain, plain
 from teppr.formats._run_lengths import runs_of_text
 from teppr.formats._shape_words import as_in_file, words_of_shape
 from teppr.formats._taken import Taken
@@ -148,7 +148,7 @@ def _annotation(region: Region, category: int | None) -> dict[str, Any]:
     said: dict[str, Any] = {
         "category_id": category,
         "segmentation": _segmentation(region.shape),
-        "bbox": [plain(value) for value in box],
+        "bbox": all_plain(box),
         "area": plain(area(region.shape) if region.area_px is None else region.area_px),
         "iscrowd": int(region.is_crowd),
     }
@@ -189,4 +189,4 @@ def _shape_beside(shape: Shape, bbox: list[float]) -> dict[str, Any] | None:
 
 
 def _flat(ring: Ring) -> list[float]:
-    return [plain(value) for point in ring for value in point]
+    return all_plain(chain.from_iterable(ring))

@@ -7,7 +7,7 @@ from reprlib import repr as short
 from typing import Any
 
 from teppr.errors import BadInput
-from teppr.formats._numbers import all_numbers, plain
+from teppr.formats._numbers import all_numbers, all_plain, plain
 from teppr.types import Circle, Ellipse, Point, Polygon, Polyline, Rect, Ring, Shape, Spot, WholeImage
 
 
@@ -63,8 +63,8 @@ def words_of_points(kind: str, points: Sequence[Point]) -> dict[str, Any]:
     """A polygon's ring or a polyline as two lists of coordinates."""
     return {
         "name": kind,
-        "all_points_x": [plain(x) for x, _ in points],
-        "all_points_y": [plain(y) for _, y in points],
+        "all_points_x": all_plain(x for x, _ in points),
+        "all_points_y": all_plain(y for _, y in points),
     }
 
 

@@ -38,8 +38,9 @@ from teppr.types import AnnotationFile, Finding
 
 BUSY_SECONDS = 60.0
 
+# Regions first: a column is looked for by its name from the first on, and most rows are asked for a region's only.
 _ENTRIES = (
-    "SELECT images.*, regions.*, files.sha256 AS file_sha256, files.annotator, files.batch FROM {files} "
+    "SELECT regions.*, images.*, files.sha256 AS file_sha256, files.annotator, files.batch FROM {files} "
     "LEFT JOIN regions ON regions.image_id = images.id{conditions} ORDER BY {order}"
 )
 
