@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teppr.cli.dataset_tables import show_dataset, size_of
+from teppr.cli.dataset_versions import delete, diff, lineage, pack, unpack
 from teppr.cli.problem_options import Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.errors import BadInput, Corrupt, SplitRefused
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
-BAR_CELLS = 20
-INKS = "█▓▒░▞"
-"""A filling for each split in turn."""
 
 
 @app.command()
@@ -142,7 +141,7 @@ def create(
     except SplitRefused as refused:
         _refuse(session, refused, as_json=json)
         raise typer.Exit(refused.exit_code) from None
-    _show(session, snapshot, time.perf_counter() - began, as_json=json)
+    show_dataset(session, snapshot, time.perf_counter() - began, as_json=json)
     if alone := snapshot.document.split.alone:
         note(f"images that lack what the others are grouped by, each a group of its own: {alone}")
     if not json:
@@ -151,7 +150,7 @@ def create(
 
 @app.command("list")
 def list_(ctx: typer.Context, json: Json = False) -> None:
-    """List the dataset versions.
+    """List the dataset versions, with their size on disk and when they came there.
 
     \b
     Examples:
@@ -166,23 +165,34 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
     for name in dataset_names(home):
         latest = latest_version(home, name)
         for version in dataset_versions(home, name):
-            snapshot = find_snapshot(home, f"{name}@{version}")
-            rows.append(_listing(snapshot, is_latest=version == latest))
+            try:
+                snapshot = find_snapshot(home, f"{name}@{version}")
+            except Corrupt as error:
+                note(f"left out: {error}")
+            else:
+                rows.append(_listing(snapshot, is_latest=version == latest))
     if json:
         print_json(rows)
         return
-    columns = ("dataset", "latest", "images", "regions", "labels", "splits")
-    cells = [[f"{row['name']}@{row['version']}", *(_cell(key, row[key]) for key in columns[1:])] for row in rows]
-    print_table(session.console, f"Datasets in {home}", columns, cells)
+    columns = ("dataset", "latest", "images", "regions", "labels", "splits", "packed", "on disk", "created (UTC)")
+    print_table(session.console, f"Datasets in {home}", columns, map(_cells, rows))
 
 
 @app.command()
-def show(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
-    """Show a dataset version: images and regions of each label in each split.
+def show(
+    ctx: typer.Context,
+    reference: Reference,
+    all_labels: Annotated[bool, typer.Option("--all", help="All labels, not only the most frequent.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a dataset version: images and regions of each label in each split, beside the shares asked for.
+
+    Below it: how it was split and filtered, the annotation files it was made from, and what was left out and why.
 
     \b
     Examples:
       teppr dataset show street
+      teppr dataset show street --all
       teppr dataset show street@6ae2ad195e98 --json
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets.snapshot import find_snapshot
@@ -190,12 +200,14 @@ def show(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
     began = time.perf_counter()
     session: Session = ctx.obj
     snapshot = find_snapshot(session.settings.home, reference)
-    _show(session, snapshot, time.perf_counter() - began, as_json=json)
+    show_dataset(session, snapshot, time.perf_counter() - began, as_json=json, all_labels=all_labels)
 
 
 @app.command()
 def verify(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
     """Check that a dataset version still is what was written: its tables, its summary, and every image.
+
+    Every finding says what to do.
 
     \b
     Exit code 0: intact; 1: something has changed, and is named.
@@ -278,51 +290,6 @@ def _pair(item: str, option: str, form: str) -> tuple[str, str]:
     return left, right
 
 
-def _show(session: Session, snapshot: Snapshot, seconds: float, *, as_json: bool) -> None:
-    document = snapshot.document
-    labels = [label.name for label in snapshot.labels]
-    if as_json:
-        splits = {split: document.splits[split].model_dump() for split in snapshot.splits}
-        for table in splits.values():
-            table["per_label"] = {label: table["per_label"][label] for label in labels}
-        head = {"name": snapshot.name, "version": snapshot.version, "problem": snapshot.problem, "labels": labels}
-        print_json({**head, "splits": splits, "seconds": seconds})
-        return
-    legend = " ".join(f"{_ink(i)} {split}" for i, split in enumerate(snapshot.splits))
-    title = f"{snapshot.reference}: images / regions ({legend})"
-    print_table(session.console, title, ("label", *snapshot.splits, "images"), _label_rows(snapshot, labels))
-    for reason, count in document.left_out.items():
-        note(f"{reason}: {count}")
-    typer.echo(snapshot.path)
-
-
-def _label_rows(snapshot: Snapshot, labels: Iterable[str]) -> Iterator[list[object]]:
-    tables = [snapshot.document.splits[split] for split in snapshot.splits]
-    width = max(len(f"{table.regions:,}") for table in tables)
-    for label in labels:
-        counts = [table.per_label[label] for table in tables]
-        yield _label_row(label, [(count.images, count.regions) for count in counts], width)
-    yield _label_row("all", [(table.images, table.regions) for table in tables], width)
-
-
-def _label_row(label: str, counts: list[tuple[int, int]], width: int) -> list[object]:
-    cells = [f"{images:>{width},} / {regions:>{width},}" for images, regions in counts]
-    return [label, *cells, _bar([images for images, _ in counts])]
-
-
-def _ink(split: int) -> str:
-    return INKS[split % len(INKS)]
-
-
-def _bar(counts: list[int]) -> str:
-    """The shares of the splits side by side."""
-    total, bar, so_far = sum(counts), "", 0
-    for i, count in enumerate(counts):
-        so_far += count
-        bar += _ink(i) * (round(BAR_CELLS * so_far / total) - len(bar) if total else 0)
-    return bar
-
-
 def _refuse(session: Session, refused: SplitRefused, *, as_json: bool) -> None:
     if as_json:
         print_json({"refused": refused.conflicts})
@@ -340,6 +307,8 @@ def _sentences(row: dict[str, Any]) -> list[str]:
 
 
 def _listing(snapshot: Snapshot, *, is_latest: bool) -> dict[str, Any]:
+    from teppr.datasets.snapshot import created
+
     document = snapshot.document
     return {
         "name": snapshot.name,
@@ -350,13 +319,20 @@ def _listing(snapshot: Snapshot, *, is_latest: bool) -> dict[str, Any]:
         "regions": document.regions,
         "labels": [label.name for label in snapshot.labels],
         "splits": list(snapshot.splits),
+        "packed": document.packed,
+        "size_bytes": snapshot.size_bytes,
+        "created": created(snapshot.path).isoformat(timespec="seconds"),
         "path": str(snapshot.path),
     }
 
 
-def _cell(key: str, value: Any) -> object:  # noqa: ANN401 - any value of a listing
-    if key == "labels":
-        return len(value)
-    if key == "latest":
-        return "yes" if value else ""
-    return " ".join(value) if key == "splits" else value
+def _cells(row: dict[str, Any]) -> list[object]:
+    """A listing for people."""
+    latest, packed = ("yes" if row[key] else "" for key in ("latest", "packed"))
+    size, date = size_of(row["size_bytes"]), row["created"][:16].replace("T", " ")
+    reference, splits = f"{row['name']}@{row['version']}", " ".join(row["splits"])
+    return [reference, latest, row["images"], row["regions"], len(row["labels"]), splits, packed, size, date]
+
+
+for command in (diff, lineage, delete, pack, unpack):
+    app.command()(command)

@@ -16,6 +16,8 @@ from teppr.errors import BadFile, Corrupt
 from teppr.files import sha256_of
 from teppr.progress import Progress
 
+PACKED = "images/"
+"""Where packed images lie, in the dataset's own folder."""
 RESTORE = "bring the folder back from a copy, or delete this version and create or unpack it again"
 PUT_BACK = (
     "put the image back, or where images lie elsewhere now, ingest their annotation files again from there "
@@ -76,11 +78,17 @@ def _wrong_summary(images: pa.Table, annotations: pa.Table, document: DatasetDoc
 
 def _changed_images(folder: Path, document: DatasetDocument, images: pa.Table, progress: Progress) -> Iterator[str]:
     progress.expect(images.num_rows)
+    paths = images["path"].to_pylist()
     remedy = RESTORE if document.packed else PUT_BACK
-    for path, sha256 in zip(images["path"].to_pylist(), images["sha256"].to_pylist(), strict=True):
+    for path, sha256 in zip(paths, images["sha256"].to_pylist(), strict=True):
         try:
-            if sha256_of(folder / path) != sha256:
+            if document.packed and not path.startswith(PACKED):
+                yield f"{path} is not in the dataset's own folder, though dataset.json says so; {RESTORE}"
+            elif sha256_of(folder / path) != sha256:
                 yield f"{folder / path} is another image than was written: its bytes have changed; {remedy}"
         except BadFile as error:
             yield f"{error} (an image of the dataset); {remedy}"
         progress.advance()
+    if document.packed and (folder / PACKED).is_dir():
+        for name in sorted({PACKED + path.name for path in (folder / PACKED).iterdir()}.difference(paths)):
+            yield f"{folder / name} is no image of the dataset; remove it"
