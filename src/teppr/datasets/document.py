@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path, PurePath
 from typing import Any, Literal, Self
@@ -134,6 +134,16 @@ def in_order(splits: Iterable[str]) -> tuple[str, ...]:
     """Names of splits: train, val, test, then others by name."""
     given = set(splits)
     return (*(name for name in FIRST_SPLITS if name in given), *sorted(given.difference(FIRST_SPLITS)))
+
+
+def merged(tables: Sequence[SplitTable]) -> SplitTable:
+    """What several splits hold together."""
+
+    def total(counts: Sequence[Count | SplitTable]) -> dict[str, int]:
+        return {name: sum(getattr(count, name) for count in counts) for name in ("images", "regions")}
+
+    per_label = {label: Count(**total([table.per_label[label] for table in tables])) for label in tables[0].per_label}
+    return SplitTable(**total(tables), per_label=per_label)
 
 
 WHERE_AND_HOW: Any = {"version": True, "packed": True, "tables": {"__all__": {"sha256"}}}

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from teppr.datasets.document import DatasetDocument, in_order, read_document
+from teppr.datasets.document import DatasetDocument, in_order, merged, read_document
 from teppr.datasets.tables import (
     ANNOTATION_SCHEMA,
     ANNOTATIONS,
@@ -34,7 +34,7 @@ from teppr.datasets.tables import (
     shape_from_numbers,
 )
 from teppr.datasets.verify import differences
-from teppr.errors import BadFile, UnknownName
+from teppr.errors import BadFile, BadInput, UnknownName
 from teppr.files import HALF_WRITTEN
 from teppr.progress import QUIET, Progress
 from teppr.types import Ints, LabelInfo, Shape
@@ -136,18 +136,60 @@ class Snapshot:
         regions = _Regions(mine)
         return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]
 
+    def fold(self, held_out: str) -> Snapshot:
+        """This dataset with the split `held_out` as val and all others as train: what cross-validation trains on."""
+        return _Fold(self, held_out)
+
     def verify(self, progress: Progress = QUIET) -> list[str]:
         """Everything that is not as it was written, a sentence each: hashes again tables and images."""
         return list(differences(self.path, self.document, progress))
 
 
+class _Fold(Snapshot):
+    """What lies on disk is the whole dataset; only which images are in which split is seen another way."""
+
+    def __init__(self, whole: Snapshot, held_out: str) -> None:
+        if held_out not in whole.splits:
+            raise UnknownName.of(f"split of {whole.reference}", held_out, whole.splits)
+        if len(whole.splits) < 2:
+            raise BadInput(f"{whole.reference} has no split but {held_out}: nothing would be left to train on")
+        tables = whole.document.splits
+        train = merged([tables[split] for split in whole.splits if split != held_out])
+        splits = {"train": train, "val": tables[held_out]}
+        super().__init__(whole.path, whole.document.model_copy(update={"splits": splits}))
+        self._whole = whole
+        self._held_out = held_out
+
+    @property
+    def reference(self) -> str:
+        return f"{self._whole.reference}#{self._held_out}"
+
+    @cached_property
+    def images_table(self) -> pa.Table:
+        table = self._whole.images_table
+        is_val = pc.equal(table["split"], self._held_out)
+        place = table.schema.get_field_index("split")
+        return table.set_column(place, table.schema.field(place), pc.if_else(is_val, "val", "train"))
+
+    @property
+    def annotations_table(self) -> pa.Table:
+        return self._whole.annotations_table
+
+    def verify(self, progress: Progress = QUIET) -> list[str]:
+        return self._whole.verify(progress)
+
+
 def find_snapshot(home: Path, reference: str) -> Snapshot:
     """The dataset version of this reference: a name (the version created last), name@version, or a folder.
 
-    A version may be shortened where that is unambiguous. Raises UnknownName listing those there are.
+    A version may be shortened where that is unambiguous. With "#fold2" behind it, all other splits are train and this
+    one is val. Raises UnknownName listing those there are.
     """
     if (Path(reference) / DOCUMENT).is_file():
         return Snapshot.open(Path(reference))
+    whole, sign, fold = reference.rpartition("#")
+    if sign:
+        return find_snapshot(home, whole).fold(fold)
     return Snapshot.open(version_folder(home, reference))
 
 

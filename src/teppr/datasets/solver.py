@@ -5,7 +5,7 @@ OR-tools' CP-SAT with one worker and a fixed seed: the same question gives the s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,7 +16,8 @@ Lacking: TypeAlias = Mapping[int, Collection[int]]
 """For each label the splits that it has to be brought to."""
 
 EFFORT = 4.0
-"""How long a smallest conflict is searched, in CP-SAT's deterministic time: about seconds, equal on every machine."""
+"""How long a conflict is made smaller, and a smallest one searched, in CP-SAT's deterministic time each: about seconds,
+equal on every machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ def smallest_conflict(kinds: Sequence[Kind], lacking: Lacking, split_count: int)
 
     Labels whose absence makes the rest possible include one of every conflict. So a smallest set that meets all such
     sets found so far is either a conflict, and then a smallest one, or leads to another such set. Where that takes too
-    long (a case made to be hard), the answer is a conflict of which nothing can be left out.
+    long (a case made to be hard), the answer is a conflict of which nothing can be left out as far as is known.
     """
     minimal = _minimal_conflict(kinds, lacking, split_count)
     corrections: list[set[int]] = []
@@ -59,11 +60,17 @@ def smallest_conflict(kinds: Sequence[Kind], lacking: Lacking, split_count: int)
 
 
 def _minimal_conflict(kinds: Sequence[Kind], lacking: Lacking, split_count: int) -> list[int]:
+    """A conflict; whatever is left out of it, the rest is possible, or cannot be proven impossible with that effort."""
     needed = dict(lacking)
-    for label in sorted(lacking):
+    effort = EFFORT
+    for label in reversed(list(lacking)):
+        if effort <= 0:
+            break
         others = {other: splits for other, splits in needed.items() if other != label}
-        if place(kinds, others, split_count) is None:
+        question = _Question(kinds, others, split_count, optional=())
+        if question.solve(min(effort, EFFORT / 8)) is False:
             needed = others
+        effort -= question.spent
     return sorted(needed)
 
 
@@ -91,24 +98,43 @@ class _Question:
 
         self._verdicts = {cp_model.OPTIMAL: True, cp_model.FEASIBLE: True, cp_model.INFEASIBLE: False}
         self._model = model = cp_model.CpModel()
+        self._kinds = kinds
         self._in = [[model.new_bool_var("") for _ in range(split_count)] for _ in kinds]
         self._served = {label: model.new_bool_var("") for label in sorted(optional)}
         for kind, row in zip(kinds, self._in, strict=True):
-            if kind.count < split_count:
+            if kind.count == 1:
+                model.add_at_most_one(row)
+            elif kind.count < split_count:
                 model.add(sum(row) <= kind.count)
         for label, splits in sorted(lacking.items()):
-            rows = [row for kind, row in zip(kinds, self._in, strict=True) if label in kind.labels]
-            self._require(label, rows, splits)
+            self._require(label, splits)
+        if lacking and all(len(splits) == split_count for splits in lacking.values()):
+            self._name_splits(min(sorted(lacking), key=lambda label: sum(kinds[i].count for i in self._with(label))))
         if self._served:
             model.maximize(sum(self._served.values()))
         self._needed = frozenset(lacking).difference(optional)
         self._answer: Any = _solver()
 
-    def _require(self, label: int, rows: Sequence[Sequence[Any]], splits: Iterable[int]) -> None:
+    def _with(self, label: int) -> list[int]:
+        return [i for i, kind in enumerate(self._kinds) if label in kind.labels]
+
+    def _require(self, label: int, splits: Collection[int]) -> None:
+        carriers = self._with(label)
+        # Where no group can be spared, one of them is in each split: said so, it is proven in no time.
+        is_tight = sum(self._kinds[i].count for i in carriers) == len(splits)
         for split in splits:
-            somewhere = self._model.add_bool_or([row[split] for row in rows])
+            there = [self._in[i][split] for i in carriers]
+            somewhere = self._model.add(sum(there) == 1) if is_tight else self._model.add_bool_or(there)
             if label in self._served:
                 somewhere.only_enforce_if(self._served[label])
+
+    def _name_splits(self, label: int) -> None:
+        """Of assignments that differ only in which split is which, look at one: groups of a label come in order."""
+        groups = 0
+        for i in self._with(label):
+            groups += self._kinds[i].count
+            for later in self._in[i][groups:]:
+                self._model.add(later == 0)
 
     def solve(self, effort: float | None = None) -> bool | None:
         """Whether there is a way; None where `effort` was not enough to find out."""

@@ -111,5 +111,6 @@ def _weights_path(home: Path, origin: str) -> Path:
 
 def _pinned(experiment: Experiment, snapshot: Snapshot) -> Experiment:
     # A folder is named by its path, so that the run finds it again from anywhere.
-    reference = str(snapshot.path) if Path(experiment.dataset).is_dir() else snapshot.reference
+    folder, sign, fold = experiment.dataset.partition("#")
+    reference = f"{snapshot.path}{sign}{fold}" if Path(folder).is_dir() else snapshot.reference
     return experiment.model_copy(update={"dataset": reference})

@@ -157,7 +157,11 @@ class Experiment(Part):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="Begins the ids of its runs.")
     creator: str = Field(default="", description="Who answers for it.")
-    dataset: str = Field(min_length=1, description="name@version, name (the newest), or a snapshot folder.")
+    dataset: str = Field(
+        min_length=1,
+        description="name@version, name (the newest), or a snapshot folder; with #fold2 behind it, fold2 is val and "
+        "all others are train.",
+    )
     architecture: str = Field(default="mask_rcnn", description="The network's architecture.")
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
