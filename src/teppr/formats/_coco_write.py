@@ -43,11 +43,14 @@ _NO_ID = -(2**63)
 """Stands for an id that is still to be given; 64-bit ids that files bring are never this one."""
 
 
-def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
-    """All images, annotations and categories; boxes and areas as the regions state them, else from their shapes."""
+def write_instances(records: Iterable[ImageRecord], path: Path, labels: Iterable[str] = ()) -> WriteReport:
+    """All images, annotations and categories; boxes and areas as the regions state them, else from their shapes.
+
+    labels: the first categories, whether they occur or not; others follow as they appear
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=path.parent) as images, TemporaryFile(dir=path.parent) as annotations:
-        writing = _Writing(images, annotations)
+        writing = _Writing(images, annotations, labels)
         for record in records:
             writing.add(record)
         with whole_file(path) as file:
@@ -56,14 +59,14 @@ def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
 
 
 class _Writing:
-    """What is written so far: the lines without their ids, the ids, and the labels in order of appearance."""
+    """What is written so far: the lines without their ids, the ids, and the labels by number."""
 
-    def __init__(self, images: IO[bytes], annotations: IO[bytes]) -> None:
+    def __init__(self, images: IO[bytes], annotations: IO[bytes], labels: Iterable[str]) -> None:
         self.report = WriteReport()
         self._images, self._annotations = images, annotations
         self._image_ids, self._region_ids = array("q"), array("q")
         self._regions_of = array("q")
-        self._categories: dict[str, int] = {}
+        self._categories = {label: number for number, label in enumerate(labels, 1)}
 
     def add(self, record: ImageRecord) -> None:
         """One image and its regions."""
