@@ -1,4 +1,4 @@
-"""`teppr dataset`: create, list, show and verify dataset versions."""
+"""`teppr dataset`: create, list, show, verify and export dataset versions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from teppr.cli.dataset_export import export
 from teppr.cli.problem_options import Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.errors import BadInput, Corrupt, SplitRefused
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from teppr.datasets.snapshot import Snapshot
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(export)
 
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
 Grouping: TypeAlias = Literal["image", "batch", "folder"]
