@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,6 +19,8 @@ from teppr.errors import AlreadyThere, BadFile
 
 HALF_WRITTEN = ".half-written-"
 """Begins the name of everything that is still being written: never read, and swept by the next start."""
+_NO_HARD_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
+"""What a file system says that has no hard link to give."""
 
 
 def sha256_of(path: Path) -> str:
@@ -69,6 +72,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         half.rename(path)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def put_copy(source: Path, place: Path, *, link: bool = False) -> None:
+    """Copy a file to a place that is free, or let the place be the file itself; raises BadFile.
+
+    link: a hard link, or a symbolic one where the two are on different file systems. Whoever edits the one edits the
+        other.
+    """
+    try:
+        if not link:
+            shutil.copyfile(source, place)
+            return
+        original = source.resolve(strict=True)
+        try:
+            place.hardlink_to(original)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINK:
+                raise
+            place.symlink_to(original)
+    except OSError as error:
+        raise BadFile(f"cannot {'link' if link else 'copy'} {source}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -111,3 +111,26 @@ def test_a_lock_is_let_go_when_its_holder_is_killed(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"as JSON: No such file or directory$"):
         files.read_json(tmp_path / "none.json")
+
+
+def test_a_link_to_another_file_system_is_symbolic(tmp_path: Path) -> None:
+    other = Path("/dev/shm")  # noqa: S108 - a file system of its own on Linux
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("no second file system")
+    source = tmp_path / "source"
+    source.write_text("x")
+    place = other / f"teppr-{tmp_path.name}-{tmp_path.stat().st_ino}"
+    try:
+        files.put_copy(source, place, link=True)
+        assert place.is_symlink()
+        assert place.read_text() == "x"
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_not_there_can_be_neither_copied_nor_linked(tmp_path: Path, link: bool) -> None:
+    with pytest.raises(BadFile, match="No such file"):
+        files.put_copy(tmp_path / "nothing", tmp_path / "place", link=link)
+
+    assert not (tmp_path / "place").is_symlink()

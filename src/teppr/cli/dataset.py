@@ -1,4 +1,4 @@
-"""`teppr dataset`: create, list, show and verify dataset versions."""
+"""`teppr dataset`: create, list, show, verify and export dataset versions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teppr.cli.dataset_export import export
 from teppr.cli.dataset_tables import show_dataset, size_of
 from teppr.cli.dataset_versions import delete, diff, lineage, pack, unpack
 from teppr.cli.problem_options import Problem
@@ -334,5 +335,5 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [reference, latest, row["images"], row["regions"], len(row["labels"]), splits, packed, size, date]
 
 
-for command in (diff, lineage, delete, pack, unpack):
+for command in (diff, lineage, delete, export, pack, unpack):
     app.command()(command)

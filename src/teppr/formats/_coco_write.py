@@ -38,8 +38,11 @@ from teppr.types import (
 )
 
 
-def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
-    """All images, annotations and categories; boxes and areas as the regions state them, else from their shapes."""
+def write_instances(records: Iterable[ImageRecord], path: Path, labels: Iterable[str] = ()) -> WriteReport:
+    """All images, annotations and categories; boxes and areas as the regions state them, else from their shapes.
+
+    labels: the first categories, whether they occur or not; others follow as they appear
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryFile(dir=path.parent) as images,
@@ -47,7 +50,7 @@ def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
         Taken() as image_ids,
         Taken() as region_ids,
     ):
-        writing = _Writing(_Lines(images, image_ids, "an image"), _Lines(annotations, region_ids, "a region"))
+        writing = _Writing(_Lines(images, image_ids, "an image"), _Lines(annotations, region_ids, "a region"), labels)
         for record in records:
             writing.add(record)
         with whole_file(path) as file:
@@ -56,12 +59,12 @@ def write_instances(records: Iterable[ImageRecord], path: Path) -> WriteReport:
 
 
 class _Writing:
-    """What is written so far: the lines of the two lists, and the labels in order of appearance."""
+    """What is written so far: the lines of the two lists, and the labels by number."""
 
-    def __init__(self, images: _Lines, annotations: _Lines) -> None:
+    def __init__(self, images: _Lines, annotations: _Lines, labels: Iterable[str]) -> None:
         self.report = WriteReport()
         self._images, self._annotations = images, annotations
-        self._categories: dict[str, int] = {}
+        self._categories = {label: number for number, label in enumerate(labels, 1)}
 
     def add(self, record: ImageRecord) -> None:
         """One image and its regions."""

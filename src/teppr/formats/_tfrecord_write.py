@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from teppr.errors import BadImage
 from teppr.files import whole_folder
@@ -15,7 +13,8 @@ from teppr.formats import _tfrecord_words as words
 from teppr.formats._tfrecord_file import framed
 from teppr.formats._tfrecord_mask import fills_box, picture_of_mask
 from teppr.formats._tfrecord_messages import messages
-from teppr.formats.contract import WriteReport
+from teppr.formats._tfrecord_shards import Shards, filled_by_size, filled_in_turn
+from teppr.formats.contract import SplitRecords, WriteReport
 from teppr.geometry import area, box_xywh, mask_of_shape
 from teppr.images import decode, encode_png, read_bytes
 from teppr.types import ImageRecord, Mask, Rect, Region, Shape, Unread, WholeImage
@@ -32,48 +31,42 @@ Values = Sequence[bytes] | Sequence[int] | Sequence[float]
 
 def write_folder(records: Iterable[ImageRecord], path: Path, most_bytes: int = MOST_BYTES) -> WriteReport:
     """Files of about so many bytes and the label map; labels are numbered as they appear."""
-    report = WriteReport()
     numbers: dict[str, int] = {}
     with whole_folder(path) as folder:
-        with _shards(folder, most_bytes) as shards:
-            for record in records:
-                if (example := _example(record, numbers, report)) is not None:
-                    shards.add(example)
-                    report.images += 1
+        with filled_by_size(folder, "data", most_bytes) as shards:
+            report = _write(records, shards, numbers)
         (folder / words.LABEL_MAP).write_bytes(words.label_map_text(numbers))
     return report
 
 
-class _Shards:
-    """Files that are filled one after the other, by numbers until it is known how many there are."""
+def write_splits(
+    splits: Iterable[SplitRecords], folder: Path, labels: Iterable[str], count: int | None
+) -> dict[str, WriteReport]:
+    """`train-00000-of-00004.tfrecord` and the like: `count` files a split, and one label map for all.
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder = folder
-        self._most_bytes = most_bytes
-        self.paths: list[Path] = []
-        self.file = self._next()
-
-    def add(self, record: bytes) -> None:
-        """Write a record, in a new file where the last one is full."""
-        if self.file.tell() > self._most_bytes:
-            self.file.close()
-            self.file = self._next()
-        self.file.write(framed(record))
-
-    def _next(self) -> BinaryIO:
-        self.paths.append(self._folder / f"{len(self.paths):05d}")
-        return self.paths[-1].open("wb")
+    count: None = as many as it takes for files of the usual size
+    """
+    numbers = {label: number for number, label in enumerate(labels, _FIRST_LABEL)}
+    reports: dict[str, WriteReport] = {}
+    for split in splits:
+        files = (
+            filled_by_size(folder, split.name, MOST_BYTES)
+            if count is None
+            else filled_in_turn(folder, split.name, count)
+        )
+        with files as shards:
+            reports[split.name] = _write(split.records, shards, numbers)
+    (folder / words.LABEL_MAP).write_bytes(words.label_map_text(numbers))
+    return reports
 
 
-@contextmanager
-def _shards(folder: Path, most_bytes: int) -> Iterator[_Shards]:
-    shards = _Shards(folder, most_bytes)
-    try:
-        yield shards
-    finally:
-        shards.file.close()
-    for path in shards.paths:
-        path.rename(folder / f"data-{path.name}-of-{len(shards.paths):05d}.tfrecord")
+def _write(records: Iterable[ImageRecord], shards: Shards, numbers: dict[str, int]) -> WriteReport:
+    report = WriteReport()
+    for record in records:
+        if (example := _example(record, numbers, report)) is not None:
+            shards.add(framed(example))
+            report.images += 1
+    return report
 
 
 def _example(record: ImageRecord, numbers: dict[str, int], report: WriteReport) -> bytes | None:

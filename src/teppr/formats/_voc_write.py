@@ -10,11 +10,12 @@ from teppr.formats._folder_files import is_free, path_within
 from teppr.formats._left_out import count_image, count_of_image, count_of_region, count_unread
 from teppr.formats._shape_words import as_in_file
 from teppr.formats._voc_words import OF_IMAGES, OF_OBJECTS, XmlWords, reads_the_same
-from teppr.formats.contract import WriteReport
+from teppr.formats.contract import SplitRecords, WriteReport
 from teppr.geometry import box_xywh, rings_of
 from teppr.types import ImageRecord, Mask, Polygon, Rect, Region, Ring, Shape, Unread, WholeImage
 
 ANNOTATIONS = "Annotations"
+LISTS = "ImageSets/Main"
 _EXPECTED = {"pose": "Unspecified", "truncated": 0, "difficult": 0}
 """What readers of VOC look for in every object, and what stands there where nobody said it."""
 _USUAL_DEPTH = 3
@@ -28,24 +29,42 @@ def write_folder(records: Iterable[ImageRecord], path: Path) -> WriteReport:
         annotations.mkdir()
         writer = _VocWriter(report)
         for record in records:
-            within = path_within(record.filename)
-            if within is None:
-                count_image(record, "image whose name leads out of the folder", report)
-                continue
-            file = annotations / within.parent / f"{within.stem}.xml"
-            if is_free(file):
-                file.write_text("\n".join(writer.lines(record)) + "\n", encoding="utf-8", newline="\n")
-            else:
-                count_image(record, "image whose XML file is another's, by its name without the suffix", report)
+            writer.write(record, annotations)
     return report
 
 
+def write_splits(splits: Iterable[SplitRecords], folder: Path) -> dict[str, WriteReport]:
+    """`Annotations` of all splits, and the names of each without their suffix in `ImageSets/Main/<split>.txt`."""
+    annotations, lists = folder / ANNOTATIONS, folder / LISTS
+    annotations.mkdir()
+    lists.mkdir(parents=True)
+    reports: dict[str, WriteReport] = {}
+    for split in splits:
+        writer = _VocWriter(reports.setdefault(split.name, WriteReport()))
+        with (lists / f"{split.name}.txt").open("x", encoding="utf-8", errors="surrogateescape", newline="\n") as names:
+            names.writelines(f"{name}\n" for record in split.records if (name := writer.write(record, annotations)))
+    return reports
+
+
 class _VocWriter:
-    """Records as lines of XML; what they hold is counted as it is written."""
+    """Records as files of XML; what they hold is counted as it is written."""
 
     def __init__(self, report: WriteReport) -> None:
         self._report = report
         self._words = XmlWords(report.leave_out)
+
+    def write(self, record: ImageRecord, annotations: Path) -> str | None:
+        """Write the file of an image; returns the image's name without its suffix, None where there can be no file."""
+        within = path_within(record.filename)
+        if within is None:
+            count_image(record, "image whose name leads out of the folder", self._report)
+            return None
+        file = annotations / within.parent / f"{within.stem}.xml"
+        if not is_free(file):
+            count_image(record, "image whose XML file is another's, by its name without the suffix", self._report)
+            return None
+        file.write_text("\n".join(self.lines(record)) + "\n", encoding="utf-8", newline="\n")
+        return (within.parent / within.stem).as_posix()
 
     def lines(self, record: ImageRecord) -> Iterator[str]:
         """One file."""

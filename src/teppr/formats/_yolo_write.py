@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -17,7 +17,7 @@ from teppr.formats._numbers import number_of_text
 from teppr.formats._shape_words import as_in_file
 from teppr.formats._shares import share_of
 from teppr.formats._yolo_set import IMAGES, LABELS, SIZES
-from teppr.formats.contract import WriteReport
+from teppr.formats.contract import SplitRecords, WriteReport
 from teppr.geometry import box_xywh, rings_of
 from teppr.types import ImageRecord, Mask, Point, Polygon, Rect, Region, Shape, Unread, WholeImage
 
@@ -32,26 +32,70 @@ def write_folder(records: Iterable[ImageRecord], path: Path) -> WriteReport:
             (folder / _LIST).open("x", encoding="utf-8", errors="surrogateescape", newline="\n") as images,
             (folder / SIZES).open("x", encoding="utf-8", errors="surrogateescape", newline="") as sizes,
         ):
-            writing = _Writing(folder / LABELS, images, sizes)
+            writing = _Writing(folder / LABELS, _Sizes(sizes), images=images)
             for record in records:
                 writing.add(record)
-        # Without `path`, what is named here is beside this file.
-        config = {"train": _LIST, "val": _LIST, "names": dict(enumerate(writing.numbers))}
-        (folder / CONFIG).write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+        _write_config(folder, {"train": _LIST, "val": _LIST}, writing.numbers)
     return writing.report
 
 
-class _Writing:
-    """What is written so far; `numbers` are those of the labels, in order of appearance."""
+def write_splits(splits: Iterable[SplitRecords], folder: Path, labels: Iterable[str]) -> dict[str, WriteReport]:
+    """`data.yaml` that names `images/<split>` for each, `labels/<split>`, and `sizes.csv` for all."""
+    numbers = {label: number for number, label in enumerate(labels)}
+    reports: dict[str, WriteReport] = {}
+    with (folder / SIZES).open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        sizes = _Sizes(file)
+        for split in splits:
+            writing = _Writing(folder / LABELS / split.name, sizes, numbers=numbers, split=split.name)
+            for record in split.records:
+                writing.add(record)
+            reports[split.name] = writing.report
+    _write_config(folder, {name: f"{IMAGES}/{name}" for name in reports}, numbers)
+    return reports
 
-    def __init__(self, labels: Path, images: TextIO, sizes: TextIO) -> None:
+
+def _write_config(folder: Path, places: Mapping[str, str], numbers: Iterable[str]) -> None:
+    # Without `path`, what is named here is beside this file.
+    config = {**places, "names": dict(enumerate(numbers))}
+    (folder / CONFIG).write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+class _Sizes:
+    """The table of the images' sizes."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._rows = csv.writer(file, lineterminator="\n")
+        self._rows.writerow(("filename", "width", "height"))
+
+    def add(self, filename: str, size_wh: tuple[int, int]) -> None:
+        """The row of an image."""
+        self._rows.writerow((filename, *size_wh))
+
+
+class _Writing:
+    """What is written so far into a folder of label files.
+
+    numbers: of the labels; those that are not among them follow in order of appearance
+    split: what stands before the names of its images in the table of sizes
+    images: a list of the images, where there is one
+    """
+
+    def __init__(
+        self,
+        labels: Path,
+        sizes: _Sizes,
+        *,
+        numbers: dict[str, int] | None = None,
+        split: str = "",
+        images: TextIO | None = None,
+    ) -> None:
         self.report = WriteReport()
-        self.numbers: dict[str, int] = {}
+        self.numbers = {} if numbers is None else numbers
         self._labels = labels
-        self._labels.mkdir()
+        self._labels.mkdir(parents=True)
+        self._sizes = sizes
+        self._before = f"{split}/" if split else ""
         self._images = images
-        self._sizes = csv.writer(sizes, lineterminator="\n")
-        self._sizes.writerow(("filename", "width", "height"))
 
     def add(self, record: ImageRecord) -> None:
         """One image and its label file."""
@@ -64,8 +108,9 @@ class _Writing:
             count_image(record, "image whose label file is another's, by its name without the suffix", self.report)
         else:
             count_of_image(record, ("size_wh",), self.report)
-            self._images.write(f"./{IMAGES}/{within}\n")
-            self._sizes.writerow((record.filename, *record.size_wh))
+            if self._images is not None:
+                self._images.write(f"./{IMAGES}/{within}\n")
+            self._sizes.add(f"{self._before}{record.filename}", record.size_wh)
             file.write_text("".join(f"{line}\n" for line in self._lines(record, record.size_wh)), encoding="ascii")
             self.report.images += 1
 

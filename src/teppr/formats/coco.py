@@ -9,7 +9,7 @@ from teppr.errors import BadFile
 from teppr.formats._coco_read import read_instances
 from teppr.formats._coco_write import write_instances
 from teppr.formats._json_file import JsonFile
-from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.formats.contract import Format, Reading, ReadOptions, SplitOptions, SplitRecords, WriteReport
 from teppr.types import ImageRecord
 
 _FIRST_HOLDS = {"images": "file_name", "annotations": "image_id"}
@@ -36,6 +36,15 @@ class Coco(Format):
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
         """Write all; ids that the records bring are kept where they are used once."""
         return write_instances(records, path)
+
+    def write_splits(
+        self, splits: Iterable[SplitRecords], folder: Path, options: SplitOptions
+    ) -> dict[str, WriteReport]:
+        """Write `train.json` and the like; each has all labels as categories, with the same ids."""
+        return {
+            split.name: write_instances(split.records, folder / f"{split.name}.json", options.labels)
+            for split in splits
+        }
 
 
 PLUGIN = Coco()

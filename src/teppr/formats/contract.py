@@ -70,6 +70,28 @@ class WriteReport:
         self.not_said[what] = self.not_said.get(what, 0) + 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRecords:
+    """A split of a dataset to be written: its name, and its records to be gone through once."""
+
+    name: str
+    records: Iterable[ImageRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitOptions:
+    """How the splits of a dataset are written.
+
+    labels: in the order of their numbers, which are the same in every split
+    shards: files of each split, of a format that has such (`Format.in_shards`); None = as large as is usual
+    link: pictures that become files of their own may be links to those that there are
+    """
+
+    labels: tuple[str, ...] = ()
+    shards: int | None = None
+    link: bool = False
+
+
 ALL_SHAPES = frozenset({"rect", "circle", "ellipse", "polygon", "polyline", "point", "mask", "image"})
 """The kinds of `teppr.types.Shape`."""
 
@@ -97,6 +119,10 @@ class Format(ABC):
     """Whether entries come back in the order in which they were written; a folder may have only that of its names."""
     is_its_images: ClassVar[bool] = False
     """Whether a document is nothing but images: beside others it is where their images are."""
+    embeds_images: ClassVar[bool] = False
+    """Whether pictures are written into the document, so that none need to lie beside it."""
+    in_shards: ClassVar[bool] = False
+    """Whether a split may be written as several files (`SplitOptions.shards`)."""
 
     @abstractmethod
     def sniff(self, path: Path) -> bool:
@@ -113,6 +139,23 @@ class Format(ABC):
         A folder must not exist yet: raises AlreadyThere. A record that the format cannot hold at all (its image's
         size is not known, and coordinates are shares of it) is left out and counted as such.
         """
+
+    def write_splits(
+        self,
+        splits: Iterable[SplitRecords],
+        folder: Path,
+        options: SplitOptions,  # noqa: ARG002 - for formats that number labels, or have shards or links
+    ) -> dict[str, WriteReport]:
+        """Write the splits of a dataset into an empty folder as the format lays them out; a report for each.
+
+        A format that has no way of its own writes a document each, called by the split's name.
+        """
+        ending = "" if self.layout == "folder" else self.suffixes[0]
+        return {split.name: self.write(split.records, folder / f"{split.name}{ending}") for split in splits}
+
+    def images_of_split(self, split: str) -> str:  # noqa: ARG002 - for formats that keep the splits' images apart
+        """Where a split's images lie in the folder of `write_splits`; of use where they are not embedded."""
+        return "images"
 
     def parts(self, path: Path) -> Sequence[Path]:
         """The files that the document consists of, sorted; its identity is their names and bytes."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from teppr.errors import BadFile, BadImage
-from teppr.files import HALF_WRITTEN, whole_folder
+from teppr.files import HALF_WRITTEN, put_copy, whole_folder
 from teppr.formats._left_out import count_of_image, leave_out_beside_shape
 from teppr.formats._places import is_place
-from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.formats.contract import Format, Reading, ReadOptions, SplitOptions, SplitRecords, WriteReport
 from teppr.images import SUFFIXES, size_of
 from teppr.types import ImageRecord, Region, Unread, WholeImage
 
@@ -33,6 +32,7 @@ class ImageFolder(Format):
     layout = "folder"
     shapes = frozenset({WholeImage.kind})
     is_its_images = True
+    embeds_images = True
 
     def sniff(self, path: Path) -> bool:
         """Whether below the folders of two labels or more there are images and nothing else, all at the same depth."""
@@ -58,14 +58,18 @@ class ImageFolder(Format):
 
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
         """Write a copy of each image into the folder of its label."""
-        report = WriteReport()
         with whole_folder(path) as folder:
-            for record in records:
-                if (label := _label_of(record, report)) is not None:
-                    _put(record, label, folder, report)
-            if not report.images:
-                (folder / _EMPTY).touch()
-        return report
+            return _fill(folder, records, link=False)
+
+    def write_splits(
+        self, splits: Iterable[SplitRecords], folder: Path, options: SplitOptions
+    ) -> dict[str, WriteReport]:
+        """Write `train/<label>` and the like."""
+        reports: dict[str, WriteReport] = {}
+        for split in splits:
+            (folder / split.name).mkdir()
+            reports[split.name] = _fill(folder / split.name, split.records, link=options.link)
+        return reports
 
     def parts(self, path: Path) -> Sequence[Path]:
         """The images."""
@@ -119,6 +123,16 @@ def _size_of(path: Path) -> tuple[int, int] | None:
         return None
 
 
+def _fill(folder: Path, records: Iterable[ImageRecord], *, link: bool) -> WriteReport:
+    report = WriteReport()
+    for record in records:
+        if (label := _label_of(record, report)) is not None:
+            _put(record, folder / label, report, link=link)
+    if not report.images:
+        (folder / _EMPTY).touch()
+    return report
+
+
 def _label_of(record: ImageRecord, report: WriteReport) -> str | None:
     """The one label of the whole image, which becomes its folder's name; None, told, where there is no such one."""
     wholes = []
@@ -144,9 +158,9 @@ def _label_of(record: ImageRecord, report: WriteReport) -> str | None:
     return label
 
 
-def _put(record: ImageRecord, label: str, folder: Path, report: WriteReport) -> None:
+def _put(record: ImageRecord, folder: Path, report: WriteReport, *, link: bool) -> None:
     name = PurePosixPath(record.filename).name
-    place = folder / label / name
+    place = folder / name
     if record.path is None or not _is_image(name) or not is_place(name) or name.startswith("."):
         report.leave_out("image whose file is not known, or whose name is no image's")
         return
@@ -155,13 +169,10 @@ def _put(record: ImageRecord, label: str, folder: Path, report: WriteReport) -> 
         return
     count_of_image(record, ("size_wh",), report)
     place.parent.mkdir(exist_ok=True)
-    try:
-        shutil.copyfile(record.path, place)  # no link: whoever edits the copy must not edit the original
-    except OSError as error:
-        raise BadFile(f"cannot copy {record.path}: {error.strerror or error}") from error
+    put_copy(Path(record.path), place, link=link)
     report.images += 1
     report.regions += 1
-    if record.filename != f"{label}/{name}":
+    if record.filename != f"{folder.name}/{name}":
         report.leave_out("folder of an image, which its label takes the place of")
     if record.size_wh != _size_of(place):
         report.leave_out("size of an image that is another than that of its file")

@@ -58,6 +58,10 @@ class Labelme(Format):
         """Write a file an image, where labelme looks for it: `street/a.json` for `street/a.jpg`."""
         return write_folder(records, path)
 
+    def images_of_split(self, split: str) -> str:
+        """Beside their files, where labelme looks for them."""
+        return split
+
     def parts(self, path: Path) -> Sequence[Path]:
         """All JSON files below a folder."""
         if not path.is_dir():

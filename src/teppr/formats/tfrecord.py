@@ -14,8 +14,8 @@ from teppr.formats._tfrecord_file import check_shards, files_of, looks_like_imag
 from teppr.formats._tfrecord_messages import check_installed
 from teppr.formats._tfrecord_read import records_of_files
 from teppr.formats._tfrecord_words import LABEL_MAP, PRECISION_PX, read_label_map
-from teppr.formats._tfrecord_write import write_folder
-from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.formats._tfrecord_write import write_folder, write_splits
+from teppr.formats.contract import Format, Reading, ReadOptions, SplitOptions, SplitRecords, WriteReport
 from teppr.types import ImageRecord
 
 
@@ -27,6 +27,8 @@ class TfRecord(Format):
     suffixes = (".tfrecord", ".record", ".tfrecords")
     layout = "folder"
     precision_px = PRECISION_PX
+    embeds_images = True
+    in_shards = True
 
     def sniff(self, path: Path) -> bool:
         """Whether the first file that is not empty begins with the Example of an image."""
@@ -60,6 +62,13 @@ class TfRecord(Format):
         """
         check_installed()
         return write_folder(records, path)
+
+    def write_splits(
+        self, splits: Iterable[SplitRecords], folder: Path, options: SplitOptions
+    ) -> dict[str, WriteReport]:
+        """Write `train-00000-of-00004.tfrecord` and the like, with one label map."""
+        check_installed()
+        return write_splits(splits, folder, options.labels, options.shards)
 
     def parts(self, path: Path) -> Sequence[Path]:
         """The TFRecord files and the label map; of a file given alone only itself."""

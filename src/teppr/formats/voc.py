@@ -20,11 +20,12 @@ from teppr.errors import BadFile
 from teppr.formats._folder_files import entries_of, files_below
 from teppr.formats._images import find_image
 from teppr.formats._voc_read import VocReader, parsed
-from teppr.formats._voc_write import ANNOTATIONS, write_folder
-from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.formats._voc_write import ANNOTATIONS, write_folder, write_splits
+from teppr.formats.contract import Format, Reading, ReadOptions, SplitOptions, SplitRecords, WriteReport
 from teppr.images import SUFFIXES
 from teppr.types import ImageRecord, Unread
 
+IMAGES = "JPEGImages"
 _PLACES = (ANNOTATIONS, "annotations", "annots")
 _SUFFIXES = (".xml",)
 _CHILDREN = frozenset({"filename", "size", "object"})
@@ -70,6 +71,19 @@ class Voc(Format):
         """Write `Annotations/<name>.xml` for each image; circles and the like become boxes, masks polygons."""
         return write_folder(records, path)
 
+    def write_splits(
+        self,
+        splits: Iterable[SplitRecords],
+        folder: Path,
+        options: SplitOptions,  # noqa: ARG002
+    ) -> dict[str, WriteReport]:
+        """Write one document of all, and `ImageSets/Main/train.txt` and the like."""
+        return write_splits(splits, folder)
+
+    def images_of_split(self, split: str) -> str:  # noqa: ARG002 - all lie together
+        """`JPEGImages`."""
+        return IMAGES
+
     def parts(self, path: Path) -> Sequence[Path]:
         """The XML files."""
         return (path,) if path.is_file() else tuple(files_below(_place(path), _SUFFIXES))
@@ -77,7 +91,7 @@ class Voc(Format):
     def image_folders(self, path: Path) -> Sequence[Path]:
         """`JPEGImages` or `images` beside the files, or where the files are."""
         place = path.parent if path.is_file() else _place(path)
-        beside = (place.parent / "JPEGImages", place.parent / "images")
+        beside = (place.parent / IMAGES, place.parent / "images")
         return (*beside, place / "images", place, place.parent)
 
 

@@ -19,8 +19,8 @@ from teppr.errors import BadFile
 from teppr.formats._shares import PRECISION_PX
 from teppr.formats._yolo_read import YoloReader
 from teppr.formats._yolo_set import IMAGES, YoloSet
-from teppr.formats._yolo_write import write_folder
-from teppr.formats.contract import Format, Reading, ReadOptions, WriteReport
+from teppr.formats._yolo_write import write_folder, write_splits
+from teppr.formats.contract import Format, Reading, ReadOptions, SplitOptions, SplitRecords, WriteReport
 from teppr.types import ImageRecord
 
 
@@ -62,6 +62,16 @@ class Yolo(Format):
     def write(self, records: Iterable[ImageRecord], path: Path) -> WriteReport:
         """Write as Ultralytics lays it out, without the images; what is neither box nor polygon becomes one of them."""
         return write_folder(records, path)
+
+    def write_splits(
+        self, splits: Iterable[SplitRecords], folder: Path, options: SplitOptions
+    ) -> dict[str, WriteReport]:
+        """Write one document of all, as Ultralytics trains on it: `data.yaml`, `labels/train` and the like."""
+        return write_splits(splits, folder, options.labels)
+
+    def images_of_split(self, split: str) -> str:
+        """`images/train` and the like."""
+        return f"{IMAGES}/{split}"
 
     def parts(self, path: Path) -> Sequence[Path]:
         """Label files, lists, and what names classes and sizes."""

@@ -27,7 +27,7 @@ from PIL import Image
 
 from teppr.errors import AlreadyThere, BadInput
 from teppr.files import sha256_of_parts
-from teppr.formats import Format, ReadOptions, format_of
+from teppr.formats import Format, ReadOptions, SplitOptions, SplitRecords, format_of
 from teppr.geometry import mask_of_bitmap, rings_of
 from teppr.types import (
     Circle,
@@ -266,6 +266,14 @@ class FormatContract:
         parts = plugin.parts(path)
         assert list(parts) == sorted(parts)
         assert all(part.is_file() for part in parts)
+
+    def test_splits_are_written_each_with_its_images(self, plugin: Format, tmp_path: Path) -> None:
+        records = list(_street(plugin, 5))
+        splits = [SplitRecords(name="train", records=records[:3]), SplitRecords(name="val", records=records[3:])]
+        reports = plugin.write_splits(splits, tmp_path, SplitOptions(labels=("sign 0", "sign 1", "sign 2")))
+        assert {name: report.images for name, report in reports.items()} == {"train": 3, "val": 2}
+        assert sum(report.regions for report in reports.values()) == sum(len(record.regions) for record in records)
+        assert any(path.is_file() for path in tmp_path.rglob("*"))
 
     def test_regions_that_could_not_be_read_are_told(self, plugin: Format, tmp_path: Path) -> None:
         unread = Unread(rule="DR08", message="no number", where="regions[1]", index=1)
