@@ -105,7 +105,7 @@ class _Writing:
         self._format = format_
         self._options = options
         self._progress = progress
-        self._names = Names(snapshot.images_table["filename"].to_pylist(), flat=format_.is_its_images)
+        self._names = Names(map(str, snapshot.images_table["filename"]), flat=format_.is_its_images)
         self.renamed: dict[str, int] = dict.fromkeys(snapshot.splits, 0)
 
     def records(self, split: str) -> Iterator[ImageRecord]:

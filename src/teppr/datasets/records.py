@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -33,22 +34,26 @@ class Names:
     Two names that differ in their suffix only are taken for the same, for their annotation files would be.
     """
 
-    def __init__(self, filenames: Sequence[str], *, flat: bool) -> None:
+    def __init__(self, filenames: Iterable[str], *, flat: bool) -> None:
         self._flat = flat
-        self._often = Counter(map(self._key, filenames))
+        keys, counts = np.unique(np.fromiter(map(self._key, filenames), np.int64), return_counts=True)
+        self._shared = set(keys[counts > 1].tolist())
 
     def of(self, row: Row) -> str:
         """The name of an image, with a suffix of images."""
         own = self._within(row["filename"])
         suffix = own.suffix if own.suffix.lower() in SUFFIXES else PurePosixPath(row["path"]).suffix
         stem = own.stem if own.suffix.lower() in SUFFIXES else own.name
-        if self._often[self._key(row["filename"])] > 1:
+        if self._key(row["filename"]) in self._shared:
             stem = f"{stem}-{row['sha256'][:DIGITS]}"
         return (own.parent / f"{stem}{suffix}").as_posix()
 
-    def _key(self, filename: str) -> str:
+    def _key(self, filename: str) -> int:
+        # Eight bytes a name, for there may be a million.
         own = self._within(filename)
-        return (own.parent / own.stem).as_posix().casefold()
+        name = (own.parent / own.stem).as_posix().casefold()
+        digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return int.from_bytes(digest, "big", signed=True)
 
     def _within(self, filename: str) -> PurePosixPath:
         path = PurePosixPath(filename)
