@@ -135,7 +135,7 @@ def _numbers(shapes: Iterable[Shape]) -> pa.ListArray:
     values, ring_ends, shape_ends = array("d"), array("i", [0]), array("i", [0])
     for shape in shapes:
         for ring in shape_to_numbers(shape):
-            values.extend(ring)
+            values.fromlist(ring)
             ring_ends.append(len(values))
         shape_ends.append(len(ring_ends) - 1)
     rings = pa.ListArray.from_arrays(np.frombuffer(ring_ends, np.int32), np.frombuffer(values, np.float64))
