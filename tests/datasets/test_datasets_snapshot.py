@@ -151,6 +151,18 @@ def test_packing_later_keeps_the_version_and_stays_packed(home: Path, tmp_path: 
     assert (referenced.document.packed, packed.document.packed, again.document.packed) == (False, True, True)
 
 
+def test_a_version_that_was_about_to_be_replaced_when_the_writer_was_killed_comes_back(
+    home: Path, tmp_path: Path
+) -> None:
+    first = write_snapshot(home, content_of(image(tmp_path, "a.jpg")))
+    first.path.rename(first.path.parent / f"{HALF_WRITTEN}replaced-{first.version}")
+
+    write_snapshot(home, content_of(image(tmp_path, "b.jpg")))
+
+    assert find_snapshot(home, first.reference).verify() == []
+    assert not list(home.rglob(f"{HALF_WRITTEN}*"))
+
+
 def test_packing_a_changed_image_is_refused_and_leaves_nothing(home: Path, tmp_path: Path) -> None:
     row = image(tmp_path, "a.jpg")
     (tmp_path / "a.jpg").write_bytes(b"other")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from teppr.datasets.lineage import Product
 from teppr.datasets.snapshot import created, dataset_versions, latest_version, version_folder
-from teppr.datasets.write import say_latest
+from teppr.datasets.write import say_latest, tidy
 from teppr.errors import BadInput, Refused
-from teppr.files import HALF_WRITTEN, alone_in, sweep
+from teppr.files import HALF_WRITTEN, alone_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def delete(home: Path, reference: str, products: Iterable[Product]) -> Deleted:
             f"{dataset.name}@{folder.name} is that of {', '.join(releases)}"
         )
     with alone_in(dataset):
-        sweep(dataset)
+        tidy(dataset)
         # Another process may have deleted it while this one waited.
         version_folder(home, f"{dataset.name}@{folder.name}")
         left = [version for version in dataset_versions(home, dataset.name) if version != folder.name]

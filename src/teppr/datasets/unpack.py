@@ -21,9 +21,9 @@ from teppr.datasets.document import DatasetDocument, TableEntry, document_bytes,
 from teppr.datasets.snapshot import DOCUMENT, Snapshot
 from teppr.datasets.tables import ANNOTATIONS, IMAGE_SCHEMA, IMAGES, read_table
 from teppr.datasets.verify import table_differences
-from teppr.datasets.write import check_name, checked, placed, say_latest
+from teppr.datasets.write import check_name, checked, placed, say_latest, tidy
 from teppr.errors import BadFile, Corrupt
-from teppr.files import alone_in, sweep
+from teppr.files import alone_in
 from teppr.progress import QUIET, Progress
 
 TABLES = (ANNOTATIONS, IMAGES)
@@ -46,7 +46,7 @@ def unpack(archive: Path, home: Path, progress: Progress = QUIET) -> Snapshot:
         folder = home / "datasets" / document.name
         path = folder / document.version
         with alone_in(folder):
-            sweep(folder)
+            tidy(folder)
             if not (path.exists() and checked(path).document.packed):
                 with placed(path) as half:
                     _unpack_into(half, reader, document, progress)

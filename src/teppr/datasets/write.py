@@ -41,6 +41,8 @@ from teppr.types import Rect
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
+REPLACED = f"{HALF_WRITTEN}replaced-"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
@@ -89,7 +91,7 @@ def write_snapshot(home: Path, content: Content, *, pack: bool = False, progress
     tables = {IMAGES: images_table(rows), ANNOTATIONS: annotations_table(rows, content.labels)}
     folder = home / "datasets" / content.name
     with alone_in(folder):
-        sweep(folder)
+        tidy(folder)
         path = _write(folder, content, tables, pack=pack, copies=zip(sources, rows, strict=True), progress=progress)
         say_latest(folder, path.name)
     return Snapshot.open(path)
@@ -145,9 +147,18 @@ def placed(path: Path) -> Iterator[Path]:
     renewed = path.parent / f"{HALF_WRITTEN}renewed-{path.name}"
     with whole_folder(renewed) as half:
         yield half
-    path.rename(path.parent / f"{HALF_WRITTEN}replaced-{path.name}")
+    path.rename(path.parent / f"{REPLACED}{path.name}")
     renewed.rename(path)
     sweep(path.parent)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process left in a dataset's folder; a version that it was about to replace comes back."""
+    for aside in folder.glob(f"{REPLACED}*"):
+        place = folder / aside.name.removeprefix(REPLACED)
+        if not place.exists():
+            aside.rename(place)
+    sweep(folder)
 
 
 def say_latest(folder: Path, version: str | None) -> None:
