@@ -111,6 +111,13 @@ def test_given_splits_are_taken_from_files(filled: Path, capsys: pytest.CaptureF
     [
         (["--split", "70/20"], 2, "sum to 100"),
         (["--split", "80/20", "--assign", "train=a.json"], 2, "give --split or --assign"),
+        (
+            ["--split", "80/20", "--folds", "3"],
+            2,
+            "give --split or --assign or --folds, got --split 80/20 and --folds 3",
+        ),
+        (["--folds", "1"], 2, "2 to 99 folds, got 1"),
+        (["--extend", "6ae2"], 2, "no dataset '6ae2'"),
         (["--assign", "train"], 2, "--assign wants SPLIT=FILE, got 'train'"),
         (["--rename", "=b"], 2, "--rename wants OLD=NEW"),
         (["--labels", "dor"], 2, "did you mean 'door'"),
@@ -125,6 +132,23 @@ def test_wrong_input_is_told_in_a_sentence(
     assert call(filled, "create", "parts", *options) == code
 
     assert says in capsys.readouterr().err
+
+
+def test_a_version_goes_on_from_an_older_one(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(filled, "create", "parts", "--labels", "door", "--json")
+    version = answer(capsys)["version"]
+
+    assert call(filled, "create", "parts", "--labels", "door,hood", "--extend", version[:6], "--json") == 0
+
+    told = answer(capsys)
+    document = json.loads((filled / "datasets" / "parts" / told["version"] / "dataset.json").read_text())
+    assert document["split"]["extends"] == f"parts@{version}"
+
+
+def test_images_that_are_no_frames_are_counted(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(filled, "create", "parts", "--labels", "door", "--split", "100", "--by", "video") == 0
+
+    assert "images that lack what the others are grouped by, each a group of its own: 1" in capsys.readouterr().err
 
 
 def test_list_names_all_versions(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,3 +114,15 @@ def test_the_solver_settles_what_greed_cannot() -> None:
                 assert set(required) <= set().union(*carried)
     assert solved > 10
     assert refused > 10
+
+
+def test_labels_without_a_group_to_spare_are_proven_impossible_at_once() -> None:
+    # The ten groups of a label have to be one in each split; so many labels get into each other's way.
+    random = np.random.default_rng(0)
+    groups: list[set[int]] = [set() for _ in range(100)]
+    for label in range(60):
+        for group in random.choice(100, 10, replace=False).tolist():
+            groups[group].add(label)
+    kinds = [Kind(labels=frozenset(group), count=1) for group in groups if group]
+
+    assert place(kinds, all_lacking(range(60), 10), 10) is None

@@ -1,14 +1,17 @@
 """The splitter against brute force over all assignments, and its promises as properties."""
 
+import os
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from teppr.datasets.matrix import LabelMatrix
-from teppr.datasets.split import Assignment, shares_of, split
+from teppr.datasets.split import Assignment, folds_of, shares_of, split
 from teppr.errors import BadInput, SplitRefused, UnknownName
 from teppr.types import Ints
 
@@ -43,6 +46,20 @@ def occurring(groups: list[Carried]) -> set[int]:
     return set(frozenset().union(*groups))
 
 
+def conflict_of(refused: SplitRefused) -> set[int]:
+    return {LABELS.index(str(row["label"])) for row in refused.conflicts}
+
+
+def tried(
+    groups: list[Carried], shares: dict[str, int], required: set[int], seed: int = 0, kept: Ints | None = None
+) -> Assignment | SplitRefused:
+    missing = [label for i, label in enumerate(LABELS) if i not in required]
+    try:
+        return split(ones(groups), matrix_of(groups), shares, seed, missing, kept)
+    except SplitRefused as refused:
+        return refused
+
+
 def split_ids(assignment: Assignment) -> tuple[int, ...]:
     return tuple(assignment.split_of_group.tolist())
 
@@ -57,11 +74,113 @@ def test_every_label_is_in_every_split_if_and_only_if_an_assignment_exists(
     try:
         assignment = split(ones(groups), matrix_of(groups), shares, seed, missing)
     except SplitRefused as refused:
-        conflict = {LABELS.index(str(row["label"])) for row in refused.conflicts}
+        conflict = conflict_of(refused)
         assert not possible(groups, split_count, conflict)
         assert all(possible(groups, split_count, conflict - {label}) for label in conflict)
     else:
         assert serves(groups, split_ids(assignment), split_count, occurring(groups))
+
+
+groups_of_images = st.lists(st.dictionaries(st.integers(0, 3), st.integers(1, 9)), min_size=2, max_size=7)
+"""Groups of several images: how many of them have each label."""
+uneven = st.sampled_from([{"train": 7, "val": 2, "test": 1}, {"train": 997, "val": 2, "test": 1}, THIRDS, HALVES])
+
+
+@settings(max_examples=150)
+@given(groups=groups_of_images, more=st.lists(st.integers(0, 5), min_size=7, max_size=7), shares=uneven)
+def test_whole_groups_of_several_images_are_covered_if_and_only_if_that_is_possible(
+    groups: list[dict[int, int]], more: list[int], shares: dict[str, int]
+) -> None:
+    sizes = np.array([max(group.values(), default=1) + extra for group, extra in zip(groups, more, strict=False)])
+    matrix = LabelMatrix.of([{LABELS[label]: count for label, count in group.items()} for group in groups], LABELS)
+    carried = [frozenset(group) for group in groups]
+    missing = [LABELS[i] for i in range(4) if i not in occurring(carried)]
+    if len(groups) < len(shares):
+        with pytest.raises(BadInput, match="at least as many groups"):
+            split(sizes, matrix, shares, 0, missing)
+        return
+    try:
+        assignment = split(sizes, matrix, shares, 0, missing)
+    except SplitRefused as refused:
+        conflict = conflict_of(refused)
+        assert not possible(carried, len(shares), conflict)
+        assert all(possible(carried, len(shares), conflict - {label}) for label in conflict)
+    else:
+        assert serves(carried, split_ids(assignment), len(shares), occurring(carried))
+        assert set(split_ids(assignment)) == set(range(len(shares)))
+
+
+@settings(max_examples=100)
+@given(groups=groups_of_labels, allowed=st.sets(st.sampled_from(LABELS)))
+def test_only_labels_that_may_be_missing_are_missing(groups: list[Carried], allowed: set[str]) -> None:
+    required = occurring(groups) - {LABELS.index(label) for label in allowed}
+
+    match tried(groups, THIRDS, required):
+        case SplitRefused() as refused:
+            assert conflict_of(refused) <= required
+            assert not possible(groups, 3, required)
+        case assignment:
+            assert serves(groups, split_ids(assignment), 3, required)
+
+
+def goes_on(groups: list[Carried], kept: list[int], split_count: int, required: set[int]) -> bool:
+    """Whether some assignment of the free groups serves all."""
+    choices = [range(split_count) if place < 0 else [place] for place in kept]
+    return any(serves(groups, at, split_count, required) for at in product(*choices))
+
+
+@settings(max_examples=200)
+@given(
+    groups=groups_of_labels,
+    places=st.lists(st.integers(-1, 2), min_size=7, max_size=7),
+    split_count=st.integers(2, 3),
+    seed=st.integers(0, 3),
+)
+def test_what_is_kept_stays_and_the_rest_is_covered_if_and_only_if_that_is_possible(
+    groups: list[Carried], places: list[int], split_count: int, seed: int
+) -> None:
+    kept = [min(place, split_count - 1) for place in places[: len(groups)]]
+    shares = dict(list({"train": 7, "val": 2, "test": 1}.items())[:split_count])
+    required = occurring(groups)
+    assume(required)  # else a split may be left empty, see below
+
+    match tried(groups, shares, required, seed, np.array(kept)):
+        case SplitRefused() as refused:
+            conflict = conflict_of(refused)
+            is_reason = possible(groups, split_count, required)
+            assert not goes_on(groups, kept, split_count, conflict)
+            assert ("the kept assignment is the reason" in str(refused)) == is_reason
+            assert ("leave out --extend" in str(refused.conflicts[0]["remedies"])) == is_reason
+            if is_reason:
+                assert all(goes_on(groups, kept, split_count, conflict - {label}) for label in conflict)
+        case assignment:
+            at = split_ids(assignment)
+            assert serves(groups, at, split_count, required)
+            assert all(place in (-1, at[i]) for i, place in enumerate(kept))
+
+
+def test_a_refused_extension_says_what_the_new_images_lack() -> None:
+    groups = [frozenset({0}), frozenset({0}), frozenset[int](), frozenset[int]()]
+
+    with pytest.raises(SplitRefused, match="label a is not in val so far, and 0 new") as caught:
+        split(ones(groups), matrix_of(groups, ("a",)), HALVES, 0, (), np.array([0, 0, 1, -1]))
+
+    (row,) = caught.value.conflicts
+    assert (row["label"], row["groups"], row["splits"]) == ("a", 2, 2)
+    assert "annotate a in at least 1 more image(s)" in str(row["remedies"])
+
+
+def test_new_images_make_good_what_the_kept_ones_lack_of_their_shares() -> None:
+    kept = np.repeat([0, -1], [50, 50])
+
+    assignment = split(np.ones(100, np.int64), matrix_of([frozenset({0})] * 100, ("a",)), HALVES, 0, (), kept)
+
+    assert np.bincount(assignment.split_of_group).tolist() == [50, 50]
+
+
+def test_a_split_that_no_group_is_left_for_is_wrong_input() -> None:
+    with pytest.raises(BadInput, match=r"val would be empty: all but 0 group\(s\) of images keep their split"):
+        split(np.ones(2, np.int64), matrix_of([frozenset()] * 2), HALVES, 0, LABELS, np.array([0, 0]))
 
 
 @settings(max_examples=60)
@@ -146,6 +265,28 @@ def test_the_same_seed_gives_the_same_splits(seed: int, groups: list[Carried]) -
     assert split_ids(first) == split_ids(second)
 
 
+IN_ANOTHER_PROCESS = """
+import sys
+import numpy as np
+from teppr.datasets.matrix import LabelMatrix
+from teppr.datasets.split import split
+groups = [{"abcdefgh"[label]: 1 for label in range(8) if (i * 2654435761 >> label) % 3 == 0} for i in range(40)]
+matrix = LabelMatrix.of(groups, "abcdefgh")
+print(*split(np.ones(40, np.int64), matrix, {"train": 7, "val": 2, "test": 1}, 3).split_of_group, sep="")
+"""
+
+
+def test_the_order_of_sets_in_a_process_does_not_matter() -> None:
+    answers = set()
+    for hash_seed in ("0", "1", "77"):
+        command = [sys.executable, "-c", IN_ANOTHER_PROCESS]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        answers.add(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
+
+    (answer,) = answers
+    assert len(answer.strip()) == 40
+
+
 def test_another_seed_gives_other_splits() -> None:
     groups = [frozenset({i % 4}) for i in range(60)]
 
@@ -208,6 +349,40 @@ def test_a_hundred_labels_of_a_hundred_thousand_images_keep_their_shares() -> No
     frequent = matrix.totals >= 100
     assert deviation[:, frequent].mean() < 0.044
     assert deviation[:, frequent].max() < 0.22
+
+
+@settings(max_examples=100)
+@given(groups=st.lists(st.frozensets(st.integers(0, 2)), min_size=5, max_size=8), count=st.sampled_from([2, 3, 5]))
+def test_every_fold_has_every_label_if_and_only_if_that_is_possible(groups: list[Carried], count: int) -> None:
+    frequent = {label for label in range(3) if sum(label in group for group in groups) >= count}
+
+    match tried(groups, folds_of(count), frequent):
+        case SplitRefused():
+            assert not possible(groups, count, frequent)
+        case assignment:
+            assert serves(groups, split_ids(assignment), count, frequent)
+            assert set(split_ids(assignment)) == set(range(count))
+
+
+def test_folds_are_equal() -> None:
+    matrix = many(20_000, 40)
+    rare = [matrix.labels[i] for i in range(40) if matrix.totals[i] < 10]
+
+    assignment = split(np.ones(20_000, np.int64), matrix, folds_of(10), 0, rare)
+
+    have = matrix.spread(np.arange(20_000), assignment.split_of_group, 10)
+    assert assignment.splits[0] == "fold01"
+    assert np.bincount(assignment.split_of_group).tolist() == [2_000] * 10
+    assert np.ptp(have, axis=0).max() <= 1
+
+
+def test_folds_have_numbers_that_sort_as_text() -> None:
+    assert list(folds_of(3)) == ["fold1", "fold2", "fold3"]
+    names = list(folds_of(12))
+    assert names == sorted(names)
+    for wrong in (-1, 0, 1, 100):
+        with pytest.raises(BadInput, match=f"2 to 99 folds, got {wrong}"):
+            folds_of(wrong)
 
 
 @pytest.mark.parametrize(

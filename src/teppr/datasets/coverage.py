@@ -15,6 +15,7 @@ searched:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -121,39 +122,42 @@ class Question:
 
 def _greedy(kinds: Sequence[Kind], core: Lacking, split_count: int) -> Placement | None:
     """Serve labels from the rarest by the kind that serves most at once; None where a label finds no group left."""
-    carriers = {label: [i for i, kind in enumerate(kinds) if label in kind.labels] for label in core}
+    carriers = _carriers(kinds, core)
     placed: Placement = [set() for _ in kinds]
-    given = _given(core, split_count)
-    served = [set(labels) for labels in given]
+    # How many kinds bring a label to a split; what kept groups bring counts once.
+    served = [Counter(label for label, lacking in core.items() if split not in lacking) for split in range(split_count)]
     for label, lacking in core.items():
         for split in lacking:
-            if label in served[split]:
+            if served[split][label]:
                 continue
             fitting = [i for i in carriers[label] if len(placed[i]) < kinds[i].count]
-            if not fitting:
-                fitting = _repair(kinds, placed, carriers[label], given)
+            fitting = fitting or _repair(kinds, placed, carriers[label], served)
             if not fitting:
                 return None
-            best = max(fitting, key=lambda i: len(kinds[i].labels - served[split]))
+            best = max(fitting, key=lambda i: sum(not served[split][carried] for carried in kinds[i].labels))
             placed[best].add(split)
-            served[split] |= kinds[best].labels
+            served[split].update(kinds[best].labels)
     return placed
 
 
-def _given(core: Lacking, split_count: int) -> list[frozenset[int]]:
-    """Labels of the core that each split has by kept groups."""
-    return [frozenset(label for label, lacking in core.items() if split not in lacking) for split in range(split_count)]
+def _carriers(kinds: Sequence[Kind], core: Iterable[int]) -> dict[int, list[int]]:
+    """The kinds that have each label."""
+    carriers: dict[int, list[int]] = {label: [] for label in core}
+    for i, kind in enumerate(kinds):
+        for label in kind.labels:
+            carriers[label].append(i)
+    return carriers
 
 
 def _repair(
-    kinds: Sequence[Kind], placed: Placement, carriers: Iterable[int], given: Sequence[frozenset[int]]
+    kinds: Sequence[Kind], placed: Placement, carriers: Iterable[int], served: Sequence[Counter[int]]
 ) -> list[int]:
     """Take one of `carriers` out of a split in which all its labels are served by others; empty if there is none."""
     for i in carriers:
         for split in sorted(placed[i]):
-            others = (kinds[j].labels for j, splits in enumerate(placed) if j != i and split in splits)
-            if kinds[i].labels <= given[split].union(*others):
+            if all(served[split][label] > 1 for label in kinds[i].labels):
                 placed[i].remove(split)
+                served[split].subtract(kinds[i].labels)
                 return [i]
     return []
 
@@ -162,12 +166,13 @@ def _pin_witnesses(
     pins: Ints, members: Sequence[Sequence[int]], kinds: Sequence[Kind], placed: Placement, core: Lacking
 ) -> None:
     """One group for each label and split that needs one; all others stay free to balance proportions."""
+    carriers = _carriers(kinds, core)
     served: set[tuple[int, int]] = set()
     used = [0] * len(kinds)
     for label, lacking in core.items():
-        for i, kind in enumerate(kinds):
-            for split in sorted(placed[i].intersection(lacking)) if label in kind.labels else ():
+        for i in carriers[label]:
+            for split in sorted(placed[i].intersection(lacking)):
                 if (label, split) not in served:
                     pins[members[i][used[i]]] = split
                     used[i] += 1
-                    served |= {(carried, split) for carried in kind.labels}
+                    served |= {(carried, split) for carried in kinds[i].labels}

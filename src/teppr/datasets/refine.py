@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isqrt
 from typing import NamedTuple, TypeAlias
 
@@ -24,13 +25,17 @@ Truths = npt.NDArray[np.bool_]
 UNIT = 1_000_000
 """Precision of the weights."""
 EXACT = 2.0**52
-CANDIDATES, CELLS = 5_000, 3_000_000
+CANDIDATES, CELLS = 5_000, 2_000_000
 """Groups that may be moved, and numbers to describe them; where there are no more groups, all of them."""
+FEWEST = 3
+"""Groups of a label in a split that may be moved at least, if any of the label may."""
 LOOKED_AT = 2_000
 """Groups of each label among which those that may be moved are chosen."""
 STEPS = 600
-PAIRED = 256
-"""Groups that come into a split, and groups that leave it, that are tried with each other."""
+PUSHES, PUSHED = 16, 64
+"""How often, and up to which weight, something counts more that no move brings nearer; what is best so far is kept."""
+PAIRED, MULTIPLIED = 256, 2**23
+"""Groups that come into a split, and groups that leave it, that are tried with each other; fewer of many labels."""
 
 ONE_THREAD = 2**18
 """Multiplications that BLAS does not share out among threads, which would wait for each other on a busy machine."""
@@ -51,34 +56,51 @@ def refine(
     matrix: LabelMatrix, sizes: Ints, shares: Ints, at: Ints, movable: Truths, required: Sequence[int]
 ) -> Refined:
     """Improve the splits `at` until nothing helps any more, at most so often; only `movable` groups change theirs."""
-    chosen = _candidates(matrix, sizes, at, movable)
+    chosen = _candidates(matrix, sizes, shares, at, movable)
     ledger = _Ledger(matrix, sizes, shares, at, chosen, required)
+    best = ledger.standing()
     for _ in range(STEPS if len(chosen) else 0):
         moves = _Step(ledger).best_moves()
-        if not moves:
-            break
         for item, split in moves:
             ledger.move(item, split)
-    result = at.copy()
-    result[chosen] = ledger.place
-    return Refined(split_of_group=result, deviation=ledger.total())
+        if not moves:
+            best = min(best, ledger.standing(), key=_deviation)
+            if not ledger.push():
+                break
+    return min(best, ledger.standing(), key=_deviation)
 
 
-def _candidates(matrix: LabelMatrix, sizes: Ints, at: Ints, movable: Truths) -> Ints:
-    """Groups that may be moved: all, or of each label in each split those with the fewest labels, for fine steps."""
-    columns = len(matrix.labels) + 1
-    most = min(CANDIDATES, CELLS // columns)
+def _deviation(refined: Refined) -> int:
+    return refined.deviation
+
+
+def _candidates(matrix: LabelMatrix, sizes: Ints, shares: Ints, at: Ints, movable: Truths) -> Ints:
+    """Groups that may be moved: all, or of each label in each split those with the fewest labels, for fine steps.
+
+    Where there are too many labels for that, those come first that are farthest from their shares.
+    """
+    most = min(CANDIDATES, CELLS // (len(matrix.labels) + 1))
     if np.count_nonzero(movable) <= most:
         return np.flatnonzero(movable)
-    splits = int(at.max()) + 1
-    each = most // (columns * splits)
+    each = max(most // ((len(matrix.labels) + 1) * len(shares)), FEWEST)
     labels_of_group = np.diff(matrix.starts)
-    chosen = []
-    for groups in (np.flatnonzero(labels_of_group == 0), *map(matrix.groups_of, range(len(matrix.labels)))):
+    without = np.flatnonzero(labels_of_group == 0)
+    chosen, count = [np.empty(0, np.int64)], 0
+    for groups in chain([without], map(matrix.groups_of, _farthest_first(matrix, shares, at))):
         few = groups[movable[groups]][:LOOKED_AT]
         few = few[np.lexsort((sizes[few], labels_of_group[few]))]
-        chosen += [few[at[few] == split][:each] for split in range(splits)]
+        chosen += [few[at[few] == split][:each] for split in range(len(shares))]
+        count += sum(map(len, chosen[-len(shares) :]))
+        if count >= most:
+            break
     return np.unique(np.concatenate(chosen))
+
+
+def _farthest_first(matrix: LabelMatrix, shares: Ints, at: Ints) -> list[int]:
+    wanted = shares[:, None] * matrix.totals
+    off = shares.sum() * matrix.spread(np.arange(matrix.group_count), at, len(shares)) - wanted
+    by_deviation: list[int] = np.argsort(-(off**2 / np.maximum(wanted, 1)).sum(axis=0), kind="stable").tolist()
+    return by_deviation
 
 
 class _Ledger:
@@ -95,6 +117,8 @@ class _Ledger:
         self, matrix: LabelMatrix, sizes: Ints, shares: Ints, at: Ints, chosen: Ints, required: Sequence[int]
     ) -> None:
         split_count, label_count = len(shares), len(matrix.labels)
+        self._at, self._chosen = at, chosen
+        self._pushes_left = PUSHES
         self.place = at[chosen]
         few = matrix.take(chosen)
         self.counts = np.zeros((len(chosen), label_count + 1))
@@ -107,7 +131,10 @@ class _Ledger:
         have[:, -1] = np.bincount(at, weights=sizes, minlength=split_count)
         wanted = (shares[:, None] * np.append(matrix.totals, sizes.sum())).astype(np.float64)
         self.deviation = self.unit * have - wanted
-        self.weight = self._weights(wanted, int(shares.min()))
+        self.weight = self._true_weight = self._weights(wanted, int(shares.min()))
+        self._largest = np.maximum(self.counts.max(axis=0, initial=0), 1)
+        # Where a split should have less than one, it has one for the sake of coverage.
+        self._divisible = (wanted >= self.unit * self._largest).all(axis=0)
         self.squares = self.unit**2 * _product(self.counts**2, self.weight)
         places = at[matrix.rows] * label_count + matrix.label_ids
         groups = np.bincount(places, minlength=split_count * label_count)
@@ -119,7 +146,7 @@ class _Ledger:
     def _weights(self, wanted: Array, smallest_share: int) -> Array:
         # What a move changes is at most so much times the precision; it has to stay exact.
         carried = self.counts.sum(axis=1) + self.counts[:, -1] * wanted.shape[1]
-        largest = 4 * self.unit**3 / smallest_share * float(carried.max(initial=1))
+        largest = 4 * PUSHED * self.unit**3 / smallest_share * float(carried.max(initial=1))
         precision = max(min(UNIT, EXACT // largest), 1)
         weight = np.maximum(np.rint(precision * self.unit / np.maximum(wanted, 1)), 1)
         weight[:, -1] *= wanted.shape[1]  # sizes count as much as all labels together
@@ -143,9 +170,23 @@ class _Ledger:
             self._groups[place] += sign * self.has[item]
             self._residents[place] += sign
 
-    def total(self) -> int:
-        """The weighted square deviation of everything."""
-        return sum(map(int, (self.weight * self.deviation**2).flat))
+    def push(self) -> bool:
+        """Let count more from now on what is off by a whole group though it need not be; False where nothing is."""
+        off = self._divisible & (np.abs(self.deviation) >= self.unit * self._largest)
+        off &= self.weight < PUSHED * self._true_weight
+        self._pushes_left -= 1
+        if self._pushes_left < 0 or not off.any():
+            return False
+        self.weight = np.where(off, 2 * self.weight, self.weight)
+        self.squares = self.unit**2 * _product(self.counts**2, self.weight)
+        return True
+
+    def standing(self) -> Refined:
+        """Where everything is by now, and the weighted square deviation of it."""
+        split_of_group = self._at.copy()
+        split_of_group[self._chosen] = self.place
+        deviation = sum(map(int, (self._true_weight * self.deviation**2).flat))
+        return Refined(split_of_group=split_of_group, deviation=deviation)
 
 
 class _Gain(NamedTuple):
@@ -228,7 +269,7 @@ class _Step:
 
     def _cheapest(self, start: int, end: int) -> Ints:
         items = np.flatnonzero(self._place == start)
-        most = PAIRED // (self.change.shape[1] - 1)
+        most = min(PAIRED, isqrt(MULTIPLIED // self._ledger.counts.shape[1])) // (self.change.shape[1] - 1)
         return items[np.argsort(self.change[items, end], kind="stable")[:most]]
 
     def _lost(self, leaving: Ints, coming: Ints) -> Truths:

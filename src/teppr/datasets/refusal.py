@@ -2,75 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from teppr.datasets.coverage import Question
 from teppr.datasets.matrix import LabelMatrix
 from teppr.errors import SplitRefused
 
 
-def refusal(matrix: LabelMatrix, question: Question, conflict: Collection[int], splits: Sequence[str]) -> SplitRefused:
-    """The error that explains a conflict where all groups are free."""
-    fewer = next((n for n in range(len(splits) - 1, 1, -1) if question.with_splits(n).is_settled()), 0)
-    instead = [f"ask for {fewer} splits only"] if fewer else []
-    rows = [_row(matrix, question, label, conflict, len(splits), instead) for label in conflict]
-    names = _names(matrix, conflict)
-    if len(rows) == 1:
-        reason = f"label {names} is in {rows[0]['groups']} group(s) of images, fewer than the {len(splits)} splits"
-    else:
-        reason = f"labels {names} share so few groups of images that they cannot all be in {len(splits)} splits"
-    also = _also(matrix, question, conflict)
-    return SplitRefused(f"no split has every label in {', '.join(splits)}: {reason}{also}", conflicts=rows)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What is to be explained.
 
+    conflict: labels that cannot all be in every split
+    unit: what a group is called, "image(s)" where each is one
+    """
 
-def refusal_of_extension(
-    matrix: LabelMatrix, question: Question, conflict: Collection[int], splits: Sequence[str]
-) -> SplitRefused:
-    """The error that explains a conflict which is there only because groups keep the split that they have."""
-    instead = ["split all images anew: leave out --extend"]
-    rows = [_row(matrix, question, label, conflict, len(splits), instead) for label in conflict]
-    names = _names(matrix, conflict)
-    if len(rows) == 1:
-        (label,) = conflict
-        lacking = " and ".join(splits[place] for place in question.lacking[label])
-        reason = f"label {names} is not in {lacking} so far, and {question.free_groups[label]} new group(s) have it"
-    else:
-        reason = f"labels {names} share so few new groups of images that these cannot be brought to all splits"
-    also = _also(matrix, question, conflict)
-    return SplitRefused(
-        f"no split has every label in {', '.join(splits)} and keeps what was assigned: {reason}; the kept assignment "
-        f"is the reason, without it there is such a split{also}",
-        conflicts=rows,
-    )
+    matrix: LabelMatrix
+    question: Question
+    conflict: Sequence[int]
+    splits: Sequence[str]
+    unit: str
 
+    def refusal(self) -> SplitRefused:
+        """Where all groups are free."""
+        fewer = (n for n in range(len(self.splits) - 1, 1, -1) if self.question.with_splits(n).is_settled())
+        rows = self._rows([f"ask for {n} splits only" for n in [*fewer][:1]])
+        if len(rows) == 1:
+            reason = f"label {self._names} is in {rows[0]['groups']} group(s) of images, fewer than the "
+        else:
+            reason = f"labels {self._names} share so few groups of images that they cannot all be in "
+        return SplitRefused(f"{self._nowhere}: {reason}{len(self.splits)} splits{self._also}", conflicts=rows)
 
-def _names(matrix: LabelMatrix, conflict: Collection[int]) -> str:
-    return ", ".join(matrix.labels[label] for label in conflict)
+    def refusal_of_extension(self) -> SplitRefused:
+        """Where there is a conflict only because groups keep the split that they have."""
+        rows = self._rows(["split all images anew: leave out --extend"])
+        if len(rows) == 1:
+            (label,) = self.conflict
+            lacking = " and ".join(self.splits[place] for place in self.question.lacking[label])
+            reason = f"label {self._names} is not in {lacking} so far, and {self.question.free_groups[label]} new "
+            reason += f"{self.unit} have it"
+        else:
+            reason = f"labels {self._names} share so few new {self.unit} that these cannot be brought to all splits"
+        return SplitRefused(
+            f"{self._nowhere} and keeps what was assigned: {reason}; the kept assignment is the reason, without it "
+            f"there is such a split{self._also}",
+            conflicts=rows,
+        )
 
+    @property
+    def _nowhere(self) -> str:
+        return f"no split has every label in {', '.join(self.splits)}"
 
-def _also(matrix: LabelMatrix, question: Question, conflict: Collection[int]) -> str:
-    others = sorted(matrix.labels[label] for label in question.too_rare if label not in conflict)
-    return f"; once that is settled, also too rare: {', '.join(others)}" if others else ""
+    @property
+    def _names(self) -> str:
+        return ", ".join(self.matrix.labels[label] for label in self.conflict)
 
+    @property
+    def _also(self) -> str:
+        others = sorted(self.matrix.labels[label] for label in self.question.too_rare if label not in self.conflict)
+        return f"; once that is settled, also too rare: {', '.join(others)}" if others else ""
 
-def _row(
-    matrix: LabelMatrix,
-    question: Question,
-    label: int,
-    conflict: Collection[int],
-    split_count: int,
-    instead: Sequence[str],
-) -> dict[str, object]:
-    name = matrix.labels[label]
-    if len(conflict) == 1:
-        more = f"annotate {name} in at least {len(question.lacking[label]) - question.free_groups[label]} more image(s)"
-    else:
-        more = f"annotate {name} in images that have none of the other {len(conflict) - 1}"
-    remedies = [
-        more,
-        f"merge it into another label: --rename {name}=OTHER",
-        "drop it: leave it out of --labels",
-        *instead,
-        f"let it be missing: --allow-missing {name}",
-    ]
-    return {"label": name, "groups": int(matrix.degrees[label]), "splits": split_count, "remedies": remedies}
+    def _rows(self, instead: Sequence[str]) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = []
+        for label in self.conflict:
+            name = self.matrix.labels[label]
+            remedies = [
+                self._more(label),
+                f"merge it into another label: --rename {name}=OTHER",
+                "drop it: leave it out of --labels",
+                *instead,
+                f"let it be missing: --allow-missing {name}",
+            ]
+            groups = int(self.matrix.degrees[label])
+            rows.append({"label": name, "groups": groups, "splits": len(self.splits), "remedies": remedies})
+        return rows
+
+    def _more(self, label: int) -> str:
+        name = self.matrix.labels[label]
+        if len(self.conflict) > 1:
+            return f"annotate {name} in {self.unit} that have none of the other {len(self.conflict) - 1}"
+        lacking = len(self.question.lacking[label]) - self.question.free_groups[label]
+        return f"annotate {name} in at least {lacking} more {self.unit}"

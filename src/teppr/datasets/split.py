@@ -19,7 +19,7 @@ from teppr.datasets.coverage import Question
 from teppr.datasets.document import FIRST_SPLITS
 from teppr.datasets.matrix import LabelMatrix
 from teppr.datasets.refine import Refined
-from teppr.datasets.refusal import refusal, refusal_of_extension
+from teppr.datasets.refusal import Explanation
 from teppr.errors import BadInput, SplitRefused, UnknownName
 from teppr.types import Ints
 
@@ -110,15 +110,22 @@ class _Task:
         pins[free[: len(empty)]] = empty
         return pins
 
-    def _refusal(self, conflict: Collection[int]) -> SplitRefused:
-        free = np.full_like(self.kept, -1)
-        afresh = Question(self.matrix, self.required, len(self.shares), free)
-        if not (self.kept >= 0).any():
-            return refusal(self.matrix, afresh, conflict, tuple(self.shares))
-        if not afresh.is_settled():
-            return refusal(self.matrix, afresh, afresh.answer().conflict, tuple(self.shares))
-        asked = Question(self.matrix, self.required, len(self.shares), self.kept)
-        return refusal_of_extension(self.matrix, asked, conflict, tuple(self.shares))
+    def _refusal(self, conflict: Sequence[int]) -> SplitRefused:
+        afresh = self._question(np.full_like(self.kept, -1))
+        if (self.kept >= 0).any():
+            if afresh.is_settled():
+                return self._explanation(self._question(self.kept), conflict).refusal_of_extension()
+            conflict = afresh.answer().conflict
+        return self._explanation(afresh, conflict).refusal()
+
+    def _question(self, kept: Ints) -> Question:
+        return Question(self.matrix, self.required, len(self.shares), kept)
+
+    def _explanation(self, question: Question, conflict: Sequence[int]) -> Explanation:
+        unit = "image(s)" if self.sizes.max() == 1 else "group(s) of images"
+        return Explanation(
+            matrix=self.matrix, question=question, conflict=conflict, splits=tuple(self.shares), unit=unit
+        )
 
 
 def shares_of(text: str) -> dict[str, int]:
