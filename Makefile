@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TOOLS  := build/reference-tools
 DATA   ?=
 
-.PHONY: help setup demo test test-unit test-slow lint format docs bench clean
+.PHONY: help setup demo test test-unit test-reference lint format docs bench clean
 
 help:            ## say what there is
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(READY)  ## make the environment in .venv, once; again when the dependencies change
 
@@ -30,11 +31,21 @@ demo: $(READY)   ## the whole line on generated street scenes, or on your own: m
 	@$(BIN)/teppr demo $(if $(DATA),--data '$(DATA)') --out demo
 
 test: $(READY)   ## all tests: the quick ones first
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not reference_tools"
 	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
 
 test-unit: $(READY)  ## the quick tests only, under two minutes
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not reference_tools"
+
+test-reference: $(READY) $(TOOLS)/.ready  ## that other tools read what teppr writes: 6 GB more
+	$(BIN)/pytest -q -m reference_tools tests/formats
+
+# Their wishes for versions are not ours, so they have an environment of their own.
+$(TOOLS)/.ready: tests/formats/reference_tools.txt
+	@$(PYTHON) -m venv $(TOOLS)
+	@echo "setting up $(TOOLS): about 6 GB, some minutes (PyTorch is the large part)"
+	@$(TOOLS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 lint: $(READY)   ## style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from teppr.errors import BadFile, BadInput
 from teppr.formats import FORMATS, Format, ReadOptions, format_of
+from teppr.formats._voc_read import parsed
 from teppr.formats.contract import WriteReport
 from teppr.images import encode_png
 from teppr.testing.formats import Document, differences, documents, names, numbers
@@ -279,6 +280,16 @@ def test_readers_of_voc_find_what_they_expect_and_we_do_not_take_it_for_said(tmp
     assert again.attributes == {}
     assert [one.attributes for one in again.regions if isinstance(one, Region)] == [{"truncated": 1}]
     assert all(f"<{tag}" in text for tag in ("difficult", "pose", "truncated", "depth", "filename"))
+
+
+def test_no_element_that_readers_of_voc_look_for_has_an_attribute_of_its_own(tmp_path: Path, voc: Format) -> None:
+    # Readers that make a dict of the document take such an element for a dict, and fail where they want a number.
+    written = record(region(Rect(1, 2, 3, 4), attributes={"seen": False}), size_wh=(40, 30))
+    _, (again,) = there_and_back(voc, written, path=tmp_path / "set")
+    root = parsed(tmp_path / "set/Annotations/a.xml")
+    assert [element.tag for element in root.iter() if element.attrib] == ["attribute"]
+    assert isinstance(again, ImageRecord)
+    assert [one.attributes for one in again.regions if isinstance(one, Region)] == [{"seen": False}]
 
 
 def test_of_two_images_of_one_stem_the_second_is_left_out_and_told(tmp_path: Path, voc: Format) -> None:

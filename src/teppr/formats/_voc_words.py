@@ -1,7 +1,8 @@
 """What VOC says beside boxes: its own elements, and `<attributes>` for all that it has no element for.
 
 `<attributes>` is CVAT's: `<attribute><name>colour</name><value>red</value></attribute>`. A value that is no text stands
-there as JSON, and says so.
+there as JSON, and its <attribute> says so. What is not VOC's stands where readers do not look: several take an element
+with an attribute of its own for no text at all.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from xml.sax.saxutils import escape
 
 from teppr.formats._json_lines import dumps
 from teppr.formats._numbers import plain, whole_number
-from teppr.formats._xml_tree import text_of
+from teppr.formats._xml_tree import instruction_of, text_of
 
 OF_IMAGES = ("folder", "path", "source", "owner", "segmented", "depth")
 OF_OBJECTS = ("pose", "truncated", "difficult", "occluded", "part", "actions", "point")
@@ -22,8 +23,8 @@ OF_OBJECTS = ("pose", "truncated", "difficult", "occluded", "part", "actions", "
 _WHOLE = frozenset({"truncated", "difficult", "occluded", "segmented", "depth"})
 """Elements whose text is a whole number."""
 
-FILLED_IN = "filled-in"
-"""Attribute of an element that stands there only since readers of VOC expect it: nobody said what it says."""
+_FILLED_IN = "teppr-filled-in"
+"""Processing instruction that names the elements beside it that only readers of VOC expect: nobody said them."""
 
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -46,10 +47,11 @@ def attributes_of(element: Element, taken: Collection[str]) -> dict[str, object]
     """All that an element holds but `taken`, as attributes."""
     further: dict[str, object] = {}
     given: dict[str, object] = {}
+    passed = {*taken, *instruction_of(element, _FILLED_IN).split()}
     for child in element:
         if child.tag == "attributes":
             _add_named(given, child)
-        elif child.tag not in taken and child.get("teppr") != FILLED_IN:
+        elif child.tag not in passed:
             _add(further, child.tag, value_of(child))
     return further | given if further.keys().isdisjoint(given) else further | {"attributes": given}
 
@@ -68,7 +70,7 @@ def _add_named(found: dict[str, object], attributes: Element) -> None:
         value = child.find("value")
         if child.tag != "attribute" or value is None:
             _add(found, child.tag, value_of(child))
-        elif value.get("type") == _JSON:
+        elif child.get("type") == _JSON:
             _add(found, text_of(child.find("name")), _of_json(text_of(value)))
         else:
             _add(found, text_of(child.find("name")), text_of(value))
@@ -88,18 +90,19 @@ class XmlWords:
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
 
-    def leaf(self, tag: str, value: object, further: str = "") -> str:
+    def leaf(self, tag: str, value: object) -> str:
         """One element with a text."""
         text = str(plain(value) if isinstance(value, float) else value)
         if _NOT_IN_XML.search(text):
             self._report("character that XML cannot hold, replaced by U+FFFD")
             text = _NOT_IN_XML.sub("\ufffd", text)
         keep = ' xml:space="preserve"' if text != text.strip() else ""
-        return f"<{tag}{further}{keep}>{escape(text, {chr(13): '&#13;'})}</{tag}>"
+        return f"<{tag}{keep}>{escape(text, {chr(13): '&#13;'})}</{tag}>"
 
-    def filled_in(self, tag: str, value: object) -> str:
-        """An element that only readers of VOC need."""
-        return self.leaf(tag, value, f' teppr="{FILLED_IN}"')
+    def filled_in(self, values: Mapping[str, object]) -> str:
+        """Elements that only readers of VOC need."""
+        leaves = "".join(self.leaf(tag, value) for tag, value in values.items())
+        return f"<?{_FILLED_IN} {' '.join(values)}?>{leaves}"
 
     def attributes(self, values: Mapping[str, object], own: Collection[str], where: str) -> Iterator[str]:
         """Elements for all attributes, VOC's own where they say the same again when they are read."""
@@ -111,8 +114,8 @@ class XmlWords:
                 further.append(f"<attribute>{self.leaf('name', name)}{self.leaf('value', value)}</attribute>")
             else:
                 text = dumps(value, where).decode()
-                value_element = self.leaf("value", text, f' type="{_JSON}"')
-                further.append(f"<attribute>{self.leaf('name', name)}{value_element}</attribute>")
+                named = f"{self.leaf('name', name)}{self.leaf('value', text)}"
+                further.append(f'<attribute type="{_JSON}">{named}</attribute>')
         if further:
             yield f"<attributes>{''.join(further)}</attributes>"
 

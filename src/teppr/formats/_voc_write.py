@@ -91,7 +91,7 @@ class _VocWriter:
         """The image's channels, taken out of its attributes where they say them."""
         if isinstance(attributes.get("depth"), int) and reads_the_same("depth", attributes["depth"]):
             return self._words.leaf("depth", attributes.pop("depth"))
-        return self._words.filled_in("depth", _USUAL_DEPTH)
+        return self._words.filled_in({"depth": _USUAL_DEPTH})
 
     def _object(self, region: Region, where: str) -> Iterator[str]:
         rings = self._rings(region.shape)
@@ -104,9 +104,9 @@ class _VocWriter:
             yield self._words.leaf("label_attribute", region.label_attribute)
         attributes = {**region.attributes}
         yield from self._words.attributes(attributes, OF_OBJECTS, where)
-        for tag, value in _EXPECTED.items():
-            if tag not in attributes or not reads_the_same(tag, attributes[tag]):
-                yield self._words.filled_in(tag, value)
+        said_here = {tag for tag in _EXPECTED if tag in attributes and reads_the_same(tag, attributes[tag])}
+        if unsaid := {tag: value for tag, value in _EXPECTED.items() if tag not in said_here}:
+            yield self._words.filled_in(unsaid)
         stated = region.box_xywh_px if rings and region.box_xywh_px is not None else box_xywh(region.shape)
         yield self._box(*stated)
         yield from map(self._polygon, rings)

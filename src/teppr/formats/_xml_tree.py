@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml import DefusedXmlException
@@ -18,13 +20,14 @@ _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 
 class _Lined(Element):
     line: int = 0
+    instructions: Mapping[str, str] = MappingProxyType({})
 
 
 class _Builder(TreeBuilder):
     def __init__(self) -> None:
         super().__init__(element_factory=_Lined)
         self._parser = DefusedXMLParser(target=self)
-        self._depth = 0
+        self._open: list[Element] = []
 
     def build(self, document: bytes) -> Element:
         """The root of a document, whole in one go."""
@@ -36,17 +39,22 @@ class _Builder(TreeBuilder):
             del self._parser
 
     def start(self, tag: str, attrs: dict[str, str]) -> Element:
-        self._depth += 1
-        if self._depth > _DEEPEST:
+        if len(self._open) == _DEEPEST:
             raise ValueError(f"elements must not be nested deeper than {_DEEPEST}")
         element = super().start(tag, attrs)
         if isinstance(element, _Lined):
             element.line = self._parser.parser.CurrentLineNumber
+        self._open.append(element)
         return element
 
     def end(self, tag: str) -> Element:
-        self._depth -= 1
+        self._open.pop()
         return super().end(tag)
+
+    def pi(self, target: str, text: str | None = None) -> Element:
+        if self._open and isinstance(element := self._open[-1], _Lined):
+            element.instructions = {**element.instructions, target: text or ""}
+        return super().pi(target, text)
 
 
 def parse_xml(path: Path) -> Element:
@@ -69,6 +77,11 @@ def parse_xml(path: Path) -> Element:
 def line_of(element: Element) -> int:
     """The line on which an element begins, from 1; 0 for one that was not read from a file."""
     return element.line if isinstance(element, _Lined) else 0
+
+
+def instruction_of(element: Element, target: str) -> str:
+    """What a processing instruction `<?target ...?>` directly within an element says; "" for none."""
+    return element.instructions.get(target, "") if isinstance(element, _Lined) else ""
 
 
 def text_of(element: Element | None) -> str:
