@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any
@@ -184,9 +184,7 @@ def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
 
 def write_html(path: Path, template: str, **values: object) -> Path:
     """Fill one of the templates beside this module; the page is whole or absent."""
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    shared: dict[str, object] = {"made": made, "limit": SHOWN_PER_RULE}
-    return write_page(path, "teppr.annotations", template, shared | values, FILTERS)
+    return write_page(path, "teppr.annotations", template, {"limit": SHOWN_PER_RULE, **values}, FILTERS)
 
 
 def _values(values: Mapping[str, Any]) -> str:

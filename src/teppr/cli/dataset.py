@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from teppr.cli.dataset_look import view
 from teppr.cli.problem_options import Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.errors import BadInput, Corrupt, SplitRefused
@@ -197,6 +198,10 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         print_json({"dataset": snapshot.reference, "path": snapshot.path})
     else:
         typer.echo(snapshot.path)
+
+
+for command in (view,):
+    app.command()(command)
 
 
 def _split_options(split: str | None, assign: list[str] | None) -> dict[str, Any]:
