@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from teppr.cli.session import Json, Session, note, print_json, progress
+from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
+
+if TYPE_CHECKING:
+    from teppr.datasets.statistics import SplitStatistics
 
 Reference: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
@@ -57,3 +61,64 @@ def view(
     typer.echo(f"{len(seen.pictures)} of {seen.images} images, {sum(len(one.crops) for one in seen.labels)} close-ups")
     typer.echo(f"page: {page}")
     typer.echo(f"sheets: {len(sheets)} PNG files beside it")
+
+
+def stats(
+    ctx: typer.Context,
+    reference: Reference,
+    html: Annotated[Path | None, typer.Option(help="Write a page with charts to this folder.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all counts to this CSV file.")] = None,
+    json: Json = False,
+) -> None:
+    r"""Sizes, aspect ratios and places of boxes, regions per image, image sizes, and labels together, split by split.
+
+    \b
+    Examples:
+      teppr dataset stats street
+      teppr dataset stats street --html statistics/
+      teppr dataset stats street --json
+    """
+    from teppr.datasets.snapshot import find_snapshot
+    from teppr.datasets.statistics import statistics_of, write_csv
+    from teppr.datasets.statistics_page import write_statistics_page
+
+    session: Session = ctx.obj
+    found = statistics_of(find_snapshot(session.settings.home, reference))
+    if csv is not None:
+        note(f"{write_csv(found, csv)} rows in {csv}")
+    if html is not None:
+        note(f"written: {write_statistics_page(found, html)}")
+    if json:
+        print_json(found.as_dict())
+        return
+    every = [*found.splits, found.all]
+    rows = [[title, *map(figure, every)] for title, figure in FIGURES.items()]
+    print_table(session.console, found.dataset, ("", *(one.split for one in every)), rows)
+    if html is None:
+        say_next(session, "dataset", "stats", reference, "--html", "statistics/")
+
+
+def _share(one: SplitStatistics, name: str) -> str:
+    return f"{100 * getattr(one, name) / max(one.regions, 1):.1f} %"
+
+
+def _three(one: SplitStatistics, name: str, form: str) -> str:
+    """The 5 %, 50 % and 95 % quantiles."""
+    found = one.quantiles[name]
+    return " / ".join(form.format(found[share]) for share in ("5%", "50%", "95%")) if found else "-"
+
+
+FIGURES: Mapping[str, Callable[[SplitStatistics], str]] = {
+    "images": lambda one: f"{one.images:,}",
+    "images without regions": lambda one: f"{one.per_image.get(0, 0):,}",
+    "regions": lambda one: f"{one.regions:,}",
+    "regions an image, mean": lambda one: f"{one.mean_per_image:.2f}",
+    "regions an image, most": lambda one: f"{max(one.per_image, default=0):,}",
+    "small, < 32² px": lambda one: _share(one, "small"),
+    "medium, < 96² px": lambda one: _share(one, "medium"),
+    "large": lambda one: _share(one, "large"),
+    "box width, px: 5 / 50 / 95 %": lambda one: _three(one, "width_px", "{:.0f}"),
+    "box height, px": lambda one: _three(one, "height_px", "{:.0f}"),
+    "box side by the image's": lambda one: _three(one, "side_0_1", "{:.2f}"),
+    "width by height": lambda one: _three(one, "ratio", "{:.2f}"),
+}

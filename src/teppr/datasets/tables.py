@@ -132,12 +132,17 @@ def write_table(path: Path, table: pa.Table) -> None:
         pq.write_table(table, file, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """The rows of one of our tables; raises Corrupt naming the file and what is wrong with it."""
+def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one of our tables, or only some of its columns, which is many times quicker.
+
+    Raises Corrupt naming the file and what is wrong with it.
+    """
     try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise Corrupt(f"{path} cannot be read as the table that was written: {error}") from error
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     if not table.schema.equals(schema):
         raise Corrupt(f"{path} has other columns than were written: expected {schema.names}, got {table.schema.names}")
     return table
