@@ -11,11 +11,15 @@ import typer
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
 
 if TYPE_CHECKING:
+    from teppr.datasets.leakage import Leakage
     from teppr.datasets.statistics import SplitStatistics
 
 Reference: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
 ]
+
+ROWS_SHOWN = 60
+"""So many pairs are shown; --json holds all."""
 
 
 def view(
@@ -96,6 +100,65 @@ def stats(
     print_table(session.console, found.dataset, ("", *(one.split for one in every)), rows)
     if html is None:
         say_next(session, "dataset", "stats", reference, "--html", "statistics/")
+
+
+def leakage(
+    ctx: typer.Context,
+    reference: Reference,
+    within_bits: Annotated[
+        int, typer.Option(min=0, max=12, help="Bits of 64 that hashes of alike images may differ in.")
+    ] = 6,
+    html: Annotated[Path | None, typer.Option(help="Write a page with the pairs side by side to this folder.")] = None,
+    json: Json = False,
+) -> None:
+    r"""Images that are in one split and again in another: the same bytes, or pictures that look alike.
+
+    What was trained on and is measured on makes a network look better than it is. Each image is opened once.
+
+    \b
+    Exit code 0: none; 1: some, and how to mend it is said.
+
+    \b
+    Examples:
+      teppr dataset leakage street
+      teppr dataset leakage street --within-bits 4 --html leakage/
+    """
+    from teppr.datasets.leakage import leakage_of, write_leakage_page
+    from teppr.datasets.snapshot import find_snapshot
+
+    session: Session = ctx.obj
+    settings = session.settings
+    snapshot = find_snapshot(settings.home, reference)
+    limits = {"max_pixels": settings.max_image_pixels}
+    with progress(f"Leakage of {snapshot.reference}") as bar:
+        found = leakage_of(snapshot, within_bits, workers=settings.worker_count, progress=bar, **limits)
+    for sentence in found.unreadable:
+        note(f"not compared: {sentence}")
+    if html is not None:
+        note(f"written: {write_leakage_page(found, html, **limits)}")
+    if json:
+        print_json(found.as_dict())
+    else:
+        _show_leakage(session, found)
+    if found.pairs:
+        raise typer.Exit(1)
+
+
+def _show_leakage(session: Session, found: Leakage) -> None:
+    rows = [
+        (pair.kind, pair.bits, pair.image.split, pair.image.filename, pair.twin.split, pair.twin.filename)
+        for pair in found.pairs[:ROWS_SHOWN]
+    ]
+    if rows:
+        columns = ("kind", "bits", "split", "image", "twin in", "twin")
+        print_table(session.console, f"{found.dataset}: images in several splits", columns, rows)
+    if len(found.pairs) > ROWS_SHOWN:
+        typer.echo(f"the first {ROWS_SHOWN} of {len(found.pairs)}; --html shows more, --json all")
+    for row in found.affected:
+        twins = row.exact + row.near
+        typer.echo(f"{row.split}: {twins} of {row.images} images ({row.share_0_1:.1%}) have a twin in {row.twin_in}")
+    if found.pairs:
+        typer.echo(f"to mend it: {found.mend}")
 
 
 def _share(one: SplitStatistics, name: str) -> str:
