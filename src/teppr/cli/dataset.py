@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from teppr.cli.dataset_look import leakage, stats, view
+from teppr.cli.dataset_look import inspect, leakage, stats, view
 from teppr.cli.problem_options import Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.errors import BadInput, Corrupt, SplitRefused
@@ -200,7 +200,7 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         typer.echo(snapshot.path)
 
 
-for command in (leakage, stats, view):
+for command in (inspect, leakage, stats, view):
     app.command()(command)
 
 

@@ -67,6 +67,65 @@ def view(
     typer.echo(f"sheets: {len(sheets)} PNG files beside it")
 
 
+def inspect(
+    ctx: typer.Context,
+    experiment: Annotated[Path, typer.Argument(help="The experiment file.")],
+    count: Annotated[int, typer.Option(min=1, help="Images that are shown, the first of the training.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs that are shown of each.")] = 2,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: inspect-NAME here.")] = None,
+    json: Json = False,
+) -> None:
+    r"""What training feeds its network: images as resized and changed at random, with boxes and masks.
+
+    Taken from training's own pipeline by the experiment's seed, so that it is what the network will see. Written are a
+    page that needs nothing beside it, index.html, and the same as PNG sheets.
+
+    \b
+    Examples:
+      teppr dataset inspect signs.yml
+      teppr dataset inspect signs.yml --count 30 --epochs 4 --out fed/
+    """
+    from teppr.workflow.environment import require_training
+
+    require_training()
+    from teppr.workflow.experiment import read_experiment
+    from teppr.workflow.inspect import inspect_training, write_inspection
+
+    session: Session = ctx.obj
+    settings = session.settings
+    asked = read_experiment(experiment)
+    with progress(f"Inspect {asked.name}") as bar:
+        seen = inspect_training(
+            asked, settings.home, count=count, epochs=epochs, max_pixels=settings.max_image_pixels, progress=bar
+        )
+    page, *sheets = write_inspection(seen, out or Path(f"inspect-{asked.name}"))
+    if json:
+        images = [
+            {
+                "filename": image.filename,
+                "size_wh": image.size_wh,
+                "regions": image.regions,
+                "fed": [
+                    {
+                        "epoch": fed.epoch + 1,
+                        "size_wh": fed.size_wh,
+                        "boxes_xyxy_px": fed.sample.boxes_xyxy_px.tolist(),
+                        "labels": [seen.labels[i].name for i in fed.sample.label_ids.tolist()],
+                        "changed_by": fed.changed_by,
+                        "vanished": fed.vanished,
+                    }
+                    for fed in image.fed
+                ],
+            }
+            for image in seen.images
+        ]
+        print_json({"dataset": seen.dataset, "images": images, "page": page, "sheets": sheets})
+        return
+    typer.echo(f"{len(seen.images)} images, {len(seen.images[0].fed)} epochs of each")
+    typer.echo(f"page: {page}")
+    typer.echo(f"sheets: {len(sheets)} PNG files beside it")
+
+
 def stats(
     ctx: typer.Context,
     reference: Reference,
