@@ -202,9 +202,11 @@ class _Samples:
         return len(image.regions)
 
 
-def write_html(path: Path, template: str, colors: Mapping[str, str] = MappingProxyType({}), **values: object) -> Path:
+def write_html(
+    path: Path, template: str, label_colors: Mapping[str, str] = MappingProxyType({}), **values: object
+) -> Path:
     """Fill one of the templates beside this module; labels have the colours that are given, or those of their names."""
-    filters = {**FILTERS, "color": _colorist(colors)}
+    filters = {**FILTERS, "color": _colorist(label_colors)}
     return write_page(path, "teppr.annotations", template, {"limit": SHOWN_PER_RULE, **values}, filters)
 
 
