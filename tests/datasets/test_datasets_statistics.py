@@ -23,7 +23,7 @@ from teppr.datasets.write import Content, write_snapshot
 from teppr.errors import Corrupt
 from teppr.geometry import area, box_xywh
 from teppr.testing.datasets import small_snapshot
-from teppr.types import Polyline, Rect, Shape
+from teppr.types import Polyline, Rect, Shape, WholeImage
 
 
 def made_of(home: Path, *images: tuple[str, tuple[tuple[str, Shape], ...]], size_wh: tuple[int, int]) -> Snapshot:
@@ -96,12 +96,14 @@ def test_boxes_are_measured_in_pixels_and_by_their_images(home: Path) -> None:
     assert [size.images for size in found.image_sizes] == [1]
 
 
-def test_shapes_without_an_area_have_no_aspect_ratio_and_empty_splits_no_quantiles(home: Path) -> None:
+def test_shapes_without_an_area_have_no_size_and_empty_splits_no_quantiles(home: Path) -> None:
     line = Polyline(((10, 10), (90, 10)))
-    found = statistics_of(made_of(home, ("train", (("a", line),)), ("val", ()), size_wh=(100, 100)))
+    regions = (("a", line), ("b", WholeImage()), ("b", Rect(0, 0, 10, 10)))
+    found = statistics_of(made_of(home, ("train", regions), ("val", ()), size_wh=(100, 100)))
     train, val = found.splits
-    assert (train.regions, sum(train.ratios.counts), train.small) == (1, 0, 1)
-    assert train.sides_px.counts[0] == 1
+    assert (train.regions, train.small, train.medium, train.large) == (3, 1, 0, 0)
+    assert sum(train.ratios.counts) == sum(train.sides_px.counts) == sum(train.sides_0_1.counts) == 1
+    assert train.centres.sum() == 2
     assert (val.images, val.regions, val.mean_per_image, val.quantiles["ratio"]) == (1, 0, 0, {})
 
 
@@ -141,6 +143,14 @@ def test_the_page_needs_nothing_beside_it_and_says_every_split(home: Path, tmp_p
     assert text.count("<svg") == 4 + 3 + 1
     assert "Labels together" in text
     assert re.search(r"<title>circle, also square: \d+ images", text)
+
+
+def test_labels_of_whole_images_have_no_charts_of_boxes(home: Path, tmp_path: Path) -> None:
+    whole = made_of(home, ("train", (("a", WholeImage()),)), ("val", (("b", WholeImage()),)), size_wh=(9, 9))
+    text = write_statistics_page(statistics_of(whole), tmp_path).read_text()
+    assert "Regions per image" in text
+    assert "Size of boxes" not in text
+    assert "Places" not in text
 
 
 def test_the_page_of_a_dataset_without_regions_says_so(home: Path, tmp_path: Path) -> None:

@@ -9,10 +9,14 @@ import pytest
 
 from teppr.cli.main import run
 from teppr.colors import rgb_of
+from teppr.datasets.document import SplitRecord
+from teppr.datasets.tables import ImageRow, RegionRow
 from teppr.datasets.view import ViewOptions, look_at, write_view
+from teppr.datasets.write import Content, write_snapshot
 from teppr.errors import BadInput, UnknownName
 from teppr.images import decode, read
 from teppr.testing.datasets import small_snapshot
+from teppr.types import WholeImage
 
 
 def test_the_images_of_the_split_and_close_ups_of_each_label_are_shown(home: Path) -> None:
@@ -80,6 +84,24 @@ def test_page_and_sheets_need_nothing_beside_them(home: Path, tmp_path: Path) ->
         "train-003-triangle-1.png",
     ]
     assert all(read(sheet)[1].format == "PNG" for sheet in sheets)
+
+
+def test_labels_of_whole_images_are_shown_by_the_images(home: Path) -> None:
+    small_snapshot(home)
+    image = next((home / "pictures").rglob("*.png"))
+    row = ImageRow(
+        path=str(image),
+        filename=image.name,
+        sha256="0" * 64,
+        size_wh=(128, 96),
+        split="train",
+        regions=(RegionRow(shape=WholeImage(), label="day", box_xywh_px=(0, 0, 0, 0), area_px=0),),
+    )
+    record = SplitRecord(method="files", files={"train": ["a"]})
+    made = write_snapshot(home, Content(name="days", problem="cls", labels=("day",), rows=[row], split=record))
+    view = look_at(made)
+    assert [crop.said for crop in view.labels[0].crops] == ["whole image"]
+    assert view.pictures[0].said == "1 region, 128 x 96 px"
 
 
 def test_an_image_that_cannot_be_read_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from teppr.charts import binned, count_bins
 from teppr.datasets.snapshot import Snapshot
 from teppr.datasets.tables import ANNOTATION_SCHEMA, ANNOTATIONS, read_table
 from teppr.files import whole_file
-from teppr.types import Ints, LabelInfo
+from teppr.types import Ints, LabelInfo, WholeImage
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,6 +31,8 @@ ALL = "all"
 """Stands for all splits together."""
 SMALL_PX2, MEDIUM_PX2 = 32.0**2, 96.0**2
 """COCO's bounds: smaller regions are small, smaller than the second medium, all others large."""
+LEAST_PX2 = 1e-9
+"""What is smaller has no area."""
 RATIO_EDGES = tuple(round(2 ** (k / 2), 4) for k in range(-8, 9))
 SHARE_EDGES = tuple(round(k / 20, 2) for k in range(21))
 QUANTILES_0_1 = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -81,12 +84,13 @@ class ImageSize:
 class SplitStatistics:
     """One split, or all together.
 
-    small, medium, large: regions by COCO's areas
+    small, medium, large: regions by COCO's areas; lines, points and labels of whole images have none
     per_image: {number of regions: images that have so many}
     sides_px, sides_0_1: of the square that is as large as the box; in pixels, and by the image's
-    ratios: width by height of boxes that have both
-    quantiles: {measure: {"5 %": value ...}}
-    centres: int64 [24, 24], how many boxes have their centre in each part of the images, from the top left
+    ratios: width by height of the box; these three, and quantiles, are of boxes that have both
+    quantiles: {measure: {"5%": value ...}}
+    centres: int64 [24, 24], how many boxes have their centre in each part of the images, from the top left; labels of
+        whole images are not among them
     together: int64 [labels, labels], images that have both; the diagonal: images that have the label
     image_sizes: the most frequent ones; other_sizes: images of none of these
     """
@@ -203,10 +207,11 @@ class _Regions:
     boxes_xywh_px: Floats
     areas_px: Floats
     is_crowd: npt.NDArray[np.bool_]
+    is_whole: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> _Regions:
-        columns = ["image_id", "label_id", "box_xywh_px", "area_px", "is_crowd"]
+        columns = ["image_id", "label_id", "box_xywh_px", "area_px", "is_crowd", "shape"]
         table = read_table(snapshot.path / ANNOTATIONS, ANNOTATION_SCHEMA, columns)
         boxes = pa.concat_arrays(
             [chunk.flatten() for chunk in table["box_xywh_px"].chunks] or [pa.array([], pa.float64())]
@@ -217,6 +222,7 @@ class _Regions:
             boxes.to_numpy().reshape(-1, 4),
             table["area_px"].to_numpy(),
             table["is_crowd"].to_numpy(),
+            pc.equal(table["shape"], WholeImage.kind).to_numpy(),
         )
 
     @property
@@ -232,12 +238,13 @@ def _measured(
     split: str, images: _Images, regions: _Regions, image_of: Ints, labels: Sequence[str], longest_px: float
 ) -> SplitStatistics:
     """image_of: the position in `images` of each region's."""
-    width_px, height_px = regions.boxes_xywh_px[:, 2], regions.boxes_xywh_px[:, 3]
     sizes_wh = images.sizes_wh[image_of]
     sides_px = regions.sides_px
-    sides_0_1 = sides_px / np.sqrt(sizes_wh.prod(axis=1))
-    flat = (width_px <= 0) | (height_px <= 0)
-    ratios = width_px[~flat] / height_px[~flat]
+    boxed = sides_px > 0
+    sides_px = sides_px[boxed]
+    sides_0_1 = sides_px / np.sqrt(sizes_wh[boxed].prod(axis=1))
+    width_px, height_px = regions.boxes_xywh_px[boxed, 2:].T
+    ratios = width_px / height_px
     small, medium, large = _by_area(regions.areas_px)
     together = _together(image_of, regions.label_ids, len(labels), len(images.ids))
     counts, times = np.unique(np.bincount(image_of, minlength=len(images.ids)), return_counts=True)
@@ -262,7 +269,7 @@ def _measured(
         sides_0_1=Histogram.of(sides_0_1, SHARE_EDGES),
         ratios=Histogram.of(ratios, RATIO_EDGES),
         quantiles={name: _quantiles(values) for name, values in measures.items()},
-        centres=_centres(regions.boxes_xywh_px, sizes_wh),
+        centres=_centres(regions.boxes_xywh_px[~regions.is_whole], sizes_wh[~regions.is_whole]),
         together=together,
         labels=tuple(_labels(regions, labels, together.diagonal())),
         image_sizes=image_sizes,
@@ -271,8 +278,8 @@ def _measured(
 
 
 def _by_area(areas_px: Floats) -> tuple[int, int, int]:
-    small, medium = int((areas_px < SMALL_PX2).sum()), int((areas_px < MEDIUM_PX2).sum())
-    return small, medium - small, len(areas_px) - medium
+    none, small, medium = (int((areas_px < bound).sum()) for bound in (LEAST_PX2, SMALL_PX2, MEDIUM_PX2))
+    return small - none, medium - small, len(areas_px) - medium
 
 
 def _quantiles(values: Floats) -> dict[str, float]:

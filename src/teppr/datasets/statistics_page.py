@@ -66,7 +66,7 @@ def write_statistics_page(statistics: DatasetStatistics, folder: Path) -> Path:
         "splits": splits,
         "colors": colors,
         "charts": list(charts_of(splits, colors)),
-        "places": {one.split: (one.centres / max(one.centres.max(), 1)).round(3).tolist() for one in splits},
+        "places": {one.split: _shares(one.centres) for one in splits if one.centres.any()},
         "matrix": matrix_of(statistics.all.together, [label.name for label in statistics.labels]),
         "rows": list(zip(statistics.labels, *(one.labels for one in splits), strict=True)),
     }
@@ -88,13 +88,20 @@ def charts_of(splits: Sequence[SplitStatistics], colors: Mapping[str, str]) -> I
         return Titled(title=title, said=said, noun="regions", chart=chart(names, counts))
 
     side = "Side of the square that is as large as the box"
-    yield histogram("Size of boxes", f"{side}, in pixels.", "sides_px")
-    yield histogram("Size of boxes in their images", f"{side}; of the image's likewise, = 1.", "sides_0_1")
-    yield histogram("Aspect ratio of boxes", "Width by height; more than 1 is wide.", "ratios")
+    if any(sum(one.sides_px.counts) for one in splits):
+        yield histogram("Size of boxes", f"{side}, in pixels.", "sides_px")
+        yield histogram("Size of boxes in their images", f"{side}; of the image's likewise, = 1.", "sides_0_1")
+        yield histogram("Aspect ratio of boxes", "Width by height; more than 1 is wide.", "ratios")
     bins = count_bins(max((count for one in splits for count in one.per_image), default=0))
     counts = {one.split: binned(one.per_image, bins) for one in splits}
     per_image = chart([bin_name(*one) for one in bins], counts)
     yield Titled(title="Regions per image", said="How many images have so many.", noun="images", chart=per_image)
+
+
+def _shares(cells: Ints) -> list[list[float]]:
+    """Of the fullest cell."""
+    shares: list[list[float]] = (cells / cells.max()).round(3).tolist()
+    return shares
 
 
 def _short(value: float) -> str:

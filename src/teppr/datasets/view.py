@@ -249,10 +249,10 @@ class _Artist:
         return _DrawnImage(whole=whole, crops=crops)
 
     def _crop(self, pixels: Pixels, image: SnapshotImage, i: int, shape: Shape) -> Shown:
+        if isinstance(shape, WholeImage):
+            return _shown(thumbnail(pixels, (), CROP_PX), image.filename, "whole image")
         _, _, width, height = image.boxes_xywh_px[i].tolist()
         said = f"{width:.0f} x {height:.0f} px{', crowd' if image.is_crowd[i] else ''}"
-        if isinstance(shape, WholeImage):
-            return _shown(thumbnail(pixels, (), CROP_PX), image.filename, said)
         drawn = self._drawn(shape, int(image.label_ids[i]), with_caption=False)
         return _shown(close_up(pixels, drawn, CROP_PX), image.filename, said)
 
