@@ -154,7 +154,12 @@ def _captioned(picture: Pixels, shapes: Sequence[Drawn]) -> Pixels:
 
 
 def _anchor_xywh(shape: Shape) -> tuple[float, float, float, float]:
-    """The box to caption: the shape's own, from its highest point on, since the corner left of it may be far away."""
+    """The box to caption: the shape's own, from its highest point on, since the corner left of it may be far away.
+
+    Of a line its middle, since lines often meet at their ends.
+    """
+    if isinstance(shape, Polyline) and shape.points:
+        return (*shape.points[len(shape.points) // 2], 0, 0)
     x, y, width, height = box_xywh(shape)
     points = [] if isinstance(shape, Rect) else [point for ring in rings_of(shape) for point in ring]
     highest_x = min(points, key=lambda point: point[1], default=(x, y))[0]

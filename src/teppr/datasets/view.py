@@ -54,8 +54,8 @@ class Shown:
 
     @property
     def short(self) -> str:
-        """The name without the folder."""
-        return PurePath(self.name).name
+        """The name and the folder that it is in: frames of several sequences often have the same names."""
+        return "/".join(PurePath(self.name).parts[-2:])
 
     @property
     def url(self) -> str:
@@ -154,7 +154,7 @@ def _write_sheets(
     shown: Sequence[Shown], folder: Path, stem: str, title: str, columns_rows: tuple[int, int]
 ) -> Iterator[Path]:
     columns, rows = columns_rows
-    cells = [Cell(picture=decode(one.jpeg, name=one.name)[0], caption=f"{one.short}  {one.said}") for one in shown]
+    cells = [Cell(picture=decode(one.jpeg, name=one.name)[0], caption=f"{one.said}  {one.short}") for one in shown]
     for number, sheet in enumerate(contact_sheets(cells, title, columns=columns, rows=rows), 1):
         path = folder / f"{stem}-{number}.png"
         with whole_file(path) as file:
