@@ -142,7 +142,7 @@ def _captioned(picture: Pixels, shapes: Sequence[Drawn]) -> Pixels:
     bounds = [font.getbbox(text) for text in texts]
     low = int(max(bottom for _, _, _, bottom in bounds)) + 3  # one height for all, whatever their letters
     sizes = [(int(right) + 5, low) for _, _, right, _ in bounds]
-    places = caption_places([box_xywh(item.shape) for item in captioned], sizes, (width, height))
+    places = caption_places([_anchor_xywh(item.shape) for item in captioned], sizes, (width, height))
     image = Image.fromarray(picture)
     pen = ImageDraw.Draw(image)
     for item, text, size, place in zip(captioned, texts, sizes, places, strict=True):
@@ -151,6 +151,19 @@ def _captioned(picture: Pixels, shapes: Sequence[Drawn]) -> Pixels:
             pen.rectangle((left, top, left + size[0] - 1, top + size[1] - 1), fill=item.color)
             pen.text((left + 2, top + 1), text, fill=_ink_on(item.color), font=font)
     return np.array(image)
+
+
+def _anchor_xywh(shape: Shape) -> tuple[float, float, float, float]:
+    """The box to caption: the shape's own, from its highest point on, since the corner left of it may be far away.
+
+    Of a line its middle, since lines often meet at their ends.
+    """
+    if isinstance(shape, Polyline) and shape.points:
+        return (*shape.points[len(shape.points) // 2], 0, 0)
+    x, y, width, height = box_xywh(shape)
+    points = [] if isinstance(shape, Rect) else [point for ring in rings_of(shape) for point in ring]
+    highest_x = min(points, key=lambda point: point[1], default=(x, y))[0]
+    return highest_x, y, x + width - highest_x, height
 
 
 def _ink_on(color: str) -> str:

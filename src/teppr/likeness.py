@@ -30,20 +30,30 @@ def groups_alike(hashes: Iterable[str], within_bits: int = DEFAULT_WITHIN_BITS) 
     other. Cut into `within_bits` + 3 bands, two such hashes have at least 3 bands in common, so only those that agree
     in some 3 bands are compared: near-linear time for hashes that are spread out. Raises BadInput for other numbers.
     """
-    if not 0 <= within_bits <= MOST_BITS:
-        raise BadInput(f"near-duplicates differ in 0 to {MOST_BITS} of {HASH_BITS} bits, got {within_bits}")
-    values = np.fromiter((int(text, 16) for text in hashes), np.uint64)
-    distinct, place = np.unique(values, return_inverse=True)
+    check_bits(within_bits)
+    distinct, place = distinct_hashes(hashes)
     group = np.arange(len(distinct))
-    for one, other in _near_pairs(distinct, within_bits):
+    for one, other, _ in near_pairs(distinct, within_bits):
         group = _joined(group, one, other)
     _, first, found = np.unique(group[place], return_index=True, return_inverse=True)
     as_they_come = np.argsort(np.argsort(first))
     return np.asarray(as_they_come[found], np.int64)
 
 
-def _near_pairs(distinct: Hashes, within_bits: int) -> Iterator[tuple[Ints, Ints]]:
-    """Positions of hashes that differ in at most `within_bits`, pairs side by side; some come several times."""
+def check_bits(within_bits: int) -> None:
+    """Raise BadInput for a distance at which nothing, or everything, would look alike."""
+    if not 0 <= within_bits <= MOST_BITS:
+        raise BadInput(f"near-duplicates differ in 0 to {MOST_BITS} of {HASH_BITS} bits, got {within_bits}")
+
+
+def distinct_hashes(hashes: Iterable[str]) -> tuple[Hashes, Ints]:
+    """The different ones among hashes (16 hex digits), and the place of each among them."""
+    distinct, place = np.unique(np.fromiter((int(text, 16) for text in hashes), np.uint64), return_inverse=True)
+    return distinct, np.asarray(place, np.int64)
+
+
+def near_pairs(distinct: Hashes, within_bits: int) -> Iterator[tuple[Ints, Ints, Ints]]:
+    """Places of hashes that differ in 1 to `within_bits` bits, and in how many; pairs side by side, some repeatedly."""
     if not within_bits:
         return
     edges = np.linspace(0, HASH_BITS, within_bits + EQUAL_BANDS + 1).astype(int).tolist()
@@ -55,8 +65,9 @@ def _near_pairs(distinct: Hashes, within_bits: int) -> Iterator[tuple[Ints, Ints
         while at.size:
             at = at[keys[at] == keys[at + ahead]]
             one, other = order[at], order[at + ahead]
-            near = _differing_bits(distinct[one], distinct[other]) <= within_bits
-            yield one[near], other[near]
+            bits = _differing_bits(distinct[one], distinct[other])
+            near = bits <= within_bits
+            yield one[near], other[near], bits[near]
             ahead += 1
             at = at[at + ahead < len(order)]
 
@@ -73,6 +84,6 @@ def _joined(group: Ints, one: Ints, other: Ints) -> Ints:
     return group
 
 
-def _differing_bits(one: Hashes, other: Hashes) -> npt.NDArray[np.uint64]:
-    counts: npt.NDArray[np.uint64] = _ONES[(one ^ other).view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.uint64)
+def _differing_bits(one: Hashes, other: Hashes) -> Ints:
+    counts: Ints = _ONES[(one ^ other).view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.int64)
     return counts

@@ -44,7 +44,12 @@ def close_up(pixels: Pixels, drawn: Drawn, longer_side_px: int) -> Pixels:
 
 def data_url(pixels: Pixels) -> str:
     """The picture as a page holds it within itself."""
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(pixels, quality=80)).decode()}"
+    return url_of_jpeg(encode_jpeg(pixels, quality=80))
+
+
+def url_of_jpeg(jpeg: bytes) -> str:
+    """The same of a picture that is encoded already."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
 def _window(start: float, length: float, margin: float, size: int) -> tuple[int, int]:

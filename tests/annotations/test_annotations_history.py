@@ -152,3 +152,9 @@ def test_the_commands_print_for_people_and_programs(
     assert (done["state"], done["current_again"]) == ("withdrawn", [])
     assert call("history", "b.png", code=2) == ""
     assert call("withdraw", "none.json", "--why", "x", code=2) == ""
+
+
+@pytest.mark.usefixtures("on_record")
+def test_the_page_has_the_colours_that_are_given(store: Store, tmp_path: Path) -> None:
+    page = write_page("a.png", history_of(store, "a.png"), tmp_path / "h.html", {"car": "#123456"})
+    assert "background: #123456" in page.read_text(encoding="utf-8")

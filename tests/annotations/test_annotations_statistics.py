@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from teppr.annotations.pages import write_statistics
 from teppr.annotations.report import IngestReport
-from teppr.annotations.statistics import statistics_of
+from teppr.annotations.statistics import regions_per_image, statistics_of
 from teppr.charts import DATE_PX, MOST_BARS, WIDTH_PX, bar_chart, nice_steps, time_chart
 from teppr.store import Store
 from teppr.testing.deliveries import Delivery, rect
@@ -83,11 +83,35 @@ def releases(delivery: Delivery, take: Take) -> None:
 @pytest.mark.usefixtures("releases")
 def test_the_page_has_its_charts_within_itself(store: Store, tmp_path: Path) -> None:
     page = write_statistics(statistics_of(store), store, tmp_path / "stats.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == 4
     assert "<title>car: 2</title>" in page
     assert "<title>until 2026-02-15: 2 regions</title>" in page
     assert "without 1 regions whose day of release is not known" in page
     assert not re.search(r"<script|https?:", page)
+
+
+def test_the_page_shows_how_many_regions_images_have(
+    delivery: Delivery, take: Take, store: Store, tmp_path: Path
+) -> None:
+    counts = {"a.png": 2, "b.png": 1, "c.png": 2, "d.png": 0}
+    for i, name in enumerate(counts):
+        delivery.image(name, seed=i)
+    take(delivery.via({name: [rect(x=10 + 5 * i) for i in range(count)] for name, count in counts.items()}))
+    page = write_statistics(statistics_of(store), store, tmp_path / "stats.html").read_text(encoding="utf-8")
+    told = re.findall(r"<title>regions, (\d+): (\d+) entries", page)
+    assert told == [("0", "1"), ("1", "1"), ("2", "2")]
+
+
+@pytest.mark.usefixtures("releases")
+def test_labels_have_the_colours_that_their_problem_gives(store: Store, tmp_path: Path) -> None:
+    page = write_statistics(statistics_of(store), store, tmp_path / "a.html", {"car": "#123456"}).read_text()
+    assert 'style="background: #123456"' in page
+    assert 'style="fill: #123456"' in page
+    assert "#123456" not in write_statistics(statistics_of(store), store, tmp_path / "b.html").read_text()
+
+
+def test_no_images_make_no_chart_of_regions() -> None:
+    assert regions_per_image([]) is None
 
 
 @pytest.mark.usefixtures("releases")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from teppr.colors import color_of, colors_of, rgb_of
 from teppr.drawing import Drawn, caption_places, draw, drawn_detections, drawn_regions
 from teppr.geometry import mask_of_shape
-from teppr.types import Circle, Detections, LabelInfo, Polyline, Rect, Region, Shape, Spot
+from teppr.types import Circle, Detections, LabelInfo, Polygon, Polyline, Rect, Region, Shape, Spot
 
 GREY = np.full((80, 120, 3), 128, np.uint8)
 
@@ -69,6 +69,15 @@ def test_captions_lie_in_the_picture_and_never_over_each_other(
 def test_a_caption_stands_above_its_box_and_makes_way_where_another_stands() -> None:
     same = (40.0, 50.0, 100.0, 60.0)
     assert caption_places([same, same], [(30, 12)] * 2, (200, 200)) == [(40, 38), (40, 50)]
+
+
+def test_a_caption_is_at_its_shape_not_in_the_corner_of_its_box() -> None:
+    black = np.zeros((200, 300, 3), np.uint8)
+    for shape in (Polyline(((0, 190), (200, 100), (290, 10))), Polygon((((240, 60), (290, 190), (0, 190)),))):
+        plain, captioned = (draw(black, [Drawn(shape=shape, caption=name, color="#ff0000")]) for name in ("", "lane"))
+        rows, columns = np.nonzero((plain != captioned).any(axis=2))
+        assert columns.min() >= 190
+        assert rows.max() <= 110
 
 
 def test_a_caption_without_room_is_left_out() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from teppr.errors import BadInput
 from teppr.images import decode as decode_image
 from teppr.images import encode_jpeg, perceptual_hash
-from teppr.likeness import MOST_BITS, groups_alike
+from teppr.likeness import MOST_BITS, distinct_hashes, groups_alike, near_pairs
 from teppr.scenes.street import scene
 
 hashes = st.integers(0, 2**64 - 1)
@@ -45,6 +45,28 @@ def test_groups_are_those_that_trying_all_pairs_gives(
         values.append(values[which % len(values)] ^ sum(1 << bit for bit in set(bits)))
     texts = [f"{value:016x}" for value in values]
     assert groups_alike(texts, within).tolist() == by_trying_all(texts, within)
+
+
+@given(
+    seeds=st.lists(hashes, min_size=1, max_size=3),
+    changes=st.lists(flips, max_size=8),
+    within=st.integers(0, MOST_BITS),
+)
+@settings(deadline=None)
+def test_pairs_are_those_that_trying_all_gives_with_their_bits(
+    seeds: list[int], changes: list[list[int]], within: int
+) -> None:
+    values = seeds + [seeds[0] ^ sum(1 << bit for bit in set(bits)) for bits in changes]
+    distinct, place = distinct_hashes(f"{value:016x}" for value in values)
+    assert distinct[place].tolist() == values
+    found = {
+        (min(one, other), max(one, other), bits)
+        for rows in near_pairs(distinct, within)
+        for one, other, bits in zip(*(row.tolist() for row in rows), strict=True)
+    }
+    plain = distinct.tolist()
+    bits_of = {(i, j): (plain[i] ^ plain[j]).bit_count() for j in range(len(plain)) for i in range(j)}
+    assert found == {(i, j, bits) for (i, j), bits in bits_of.items() if bits <= within}
 
 
 def test_a_chain_of_likeness_is_one_group() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from teppr.errors import BadProblem, UnknownName
 from teppr.problems.contract import PROBLEMS
-from teppr.problems.find import FOLDER, own_problems, problem_named
+from teppr.problems.find import FOLDER, colors_named, own_problems, problem_named
 from teppr.testing.problems import ROADWORKS
 
 
@@ -66,3 +66,11 @@ def test_a_home_without_the_folder_has_none(home: Path) -> None:
     assert own_problems(home).sound == []
     with pytest.raises(UnknownName, match="there is no problem 'roadworks'"):
         problem_named("roadworks", home)
+
+
+def test_colours_are_those_of_the_problems_that_are_there(home: Path, roadworks: Path, folder: Path) -> None:
+    assert colors_named(["roadworks", "ods"], home) == {}
+    shutil.copy(roadworks, folder)
+    given = problem_named("roadworks", home).colors
+    assert given
+    assert colors_named(["roadworks", "gone", "ods"], home) == given

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from teppr.cli.main import run as teppr
+from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadInput, UnknownName
 from teppr.metrics.detection import STATS
 from teppr.workflow.report import charts_of, report_on, rows_of, write_report
@@ -110,6 +111,15 @@ def test_curves_are_drawn_for_splits_and_training(released_home: Path) -> None:
         "training, loss",
         "training, val",
     ]
+
+
+def test_labels_have_the_colours_of_the_dataset(released_home: Path, tmp_path: Path) -> None:
+    report = report_on(released_home, "acme-ods-1")
+    colors = {label.name: label.color for label in find_snapshot(released_home, "shapes").labels}
+    assert report.label_colors == colors
+    assert {line.name: line.color for line in charts_of(report)[0].lines if line.name in colors} == colors
+    page = write_report(report, tmp_path / "report.html").read_text()
+    assert all(f'style="background: {color}"' in page for color in colors.values())
 
 
 def test_a_release_whose_run_is_gone_still_has_its_figures(home: Path, released: Run, tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 from teppr.annotations.pages import write_html
@@ -99,14 +100,16 @@ def _entries(store: Store, name: str, problem: str) -> Iterator[StoredImage]:
     yield from store.images(ImageQuery(problem=problem, images=known, with_past=True))
 
 
-def write_page(name: str, versions: Sequence[Version], path: Path) -> Path:
-    """Write a page with the picture of every version, its regions drawn."""
+def write_page(
+    name: str, versions: Sequence[Version], path: Path, colors: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """Write a page with the picture of every version, its regions drawn; `colors` as in `write_statistics`."""
     pictures = Pictures()
     shown = [
-        (version, pictures.of_shapes(version.image.path, drawn_regions(version.image.regions), PICTURE_PX))
+        (version, pictures.of_shapes(version.image.path, drawn_regions(version.image.regions, colors), PICTURE_PX))
         for version in versions
     ]
-    return write_html(path, "history.html", name=name, shown=shown)
+    return write_html(path, "history.html", colors, name=name, shown=shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

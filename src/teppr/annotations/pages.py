@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from itertools import islice
+from datetime import date
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -19,12 +19,12 @@ import orjson
 from teppr.annotations.names import provenance_of
 from teppr.annotations.pictures import Pictures
 from teppr.annotations.rules import RULES, Rule
-from teppr.annotations.statistics import Statistics
+from teppr.annotations.statistics import Statistics, regions_per_image
 from teppr.annotations.told import Told, told
 from teppr.charts import bar_chart, time_chart
-from teppr.colors import color_of
+from teppr.colors import color_of, colors_of
 from teppr.pages import write_page
-from teppr.store.contract import ImageQuery, Store
+from teppr.store.contract import ImageQuery, Store, StoredImage
 from teppr.types import AnnotationFile, Finding, Severity
 
 SHOWN_PER_RULE = 60
@@ -46,7 +46,6 @@ def _severity(rule: str) -> Severity:
 
 
 FILTERS: Mapping[str, Callable[..., object]] = {
-    "color": color_of,
     "checks": _checks,
     "severity": _severity,
     "most_count": _most_count,
@@ -150,43 +149,69 @@ def write_findings(findings: Iterable[Finding], folder: Path, files: Iterable[An
     return [index, *(write_html(folder / page.file_name, "findings.html", page=page) for page in ordered)]
 
 
-def write_statistics(statistics: Statistics, store: Store, path: Path) -> Path:
-    """Write the page of statistics with charts, and pictures of annotated samples."""
-    pictures = Pictures()
-    samples = []
-    for image in islice(_with_regions(store, statistics.problem), SAMPLES):
-        picture = pictures.of_image(image)
-        if picture is not None:
-            samples.append((image, picture))
+def write_statistics(
+    statistics: Statistics, store: Store, path: Path, colors: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """Write the page of statistics with charts, and pictures of annotated samples.
+
+    All entries are gone through once, to count their regions.
+
+    colors: of labels that have one of their own, {label: "#rrggbb"}; the others keep away from them
+    """
     labels, annotators, days = (statistics.groups[key] for key in ("label", "annotator", "released"))
+    colors = colors_of([row.value for row in labels if row.value is not None], colors)
+    samples = _Samples(colors)
+    per_image = regions_per_image(map(samples.see, store.images(ImageQuery(problem=statistics.problem))))
     dated = [(date.fromisoformat(row.value), row.regions) for row in days if row.value is not None]
+    color = _colorist(colors)
     return write_html(
         path,
         "statistics.html",
+        colors,
         statistics=statistics,
-        by_label=bar_chart([(row.value or "unlabelled", row.regions, color_of(row.value or "?")) for row in labels]),
+        by_label=bar_chart([(row.value or "unlabelled", row.regions, color(row.value or "?")) for row in labels]),
         by_annotator=bar_chart([(row.value or "unknown", row.regions, None) for row in annotators]),
         over_days=time_chart(dated),
+        per_image=per_image,
         undated=sum(row.regions for row in days if row.value is None),
         rules=sorted({row.rule for row in statistics.findings}),
-        samples=samples,
+        samples=samples.shown,
     )
 
 
-def _with_regions(store: Store, problem: str | None) -> Iterable[Any]:
-    """Images to show: with regions, and spread over files, a few of each."""
-    of_file: Counter[str] = Counter()
-    for image in store.images(ImageQuery(problem=problem)):
-        if image.regions and image.sha256 and of_file[image.file_sha256] < SAMPLES // 3:
-            of_file[image.file_sha256] += 1
-            yield image
+class _Samples:
+    """Pictures of entries with regions, spread over files, a few of each.
+
+    shown: entries with their pictures
+    """
+
+    def __init__(self, colors: Mapping[str, str]) -> None:
+        self.shown: list[tuple[StoredImage, str]] = []
+        self._colors = colors
+        self._pictures = Pictures()
+        self._of_file: Counter[str] = Counter()
+
+    def see(self, image: StoredImage) -> int:
+        """Keep the entry's picture while there is room; how many regions it has."""
+        has_room = len(self.shown) < SAMPLES and self._of_file[image.file_sha256] < SAMPLES // 3
+        if has_room and image.regions and image.sha256:
+            self._of_file[image.file_sha256] += 1
+            picture = self._pictures.of_image(image, self._colors)
+            if picture is not None:
+                self.shown.append((image, picture))
+        return len(image.regions)
 
 
-def write_html(path: Path, template: str, **values: object) -> Path:
-    """Fill one of the templates beside this module; the page is whole or absent."""
-    made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    shared: dict[str, object] = {"made": made, "limit": SHOWN_PER_RULE}
-    return write_page(path, "teppr.annotations", template, shared | values, FILTERS)
+def write_html(
+    path: Path, template: str, label_colors: Mapping[str, str] = MappingProxyType({}), **values: object
+) -> Path:
+    """Fill one of the templates beside this module; labels have the colours that are given, or those of their names."""
+    filters = {**FILTERS, "color": _colorist(label_colors)}
+    return write_page(path, "teppr.annotations", template, {"limit": SHOWN_PER_RULE, **values}, filters)
+
+
+def _colorist(colors: Mapping[str, str]) -> Callable[[str], str]:
+    return lambda label: colors.get(label) or color_of(label)
 
 
 def _values(values: Mapping[str, Any]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
 from teppr.annotations.report import tally_row
+from teppr.charts import ColumnChart, Series, bin_name, binned, column_chart, count_bins
 from teppr.files import whole_file
 from teppr.store.contract import FileSummary, GroupKey, Store
 from teppr.types import Tally
@@ -104,6 +105,15 @@ def statistics_of(store: Store, problem: str | None = None) -> Statistics:
         groups={key: _groups(key, store.region_counts((key,), problem), names) for key in GROUPS},
         findings=[row for summary in summaries for row in _findings(summary)],
     )
+
+
+def regions_per_image(counts: Iterable[int]) -> ColumnChart | None:
+    """How many entries have how many regions, as a histogram; None where there is no entry."""
+    times = Counter(counts)
+    if not times:
+        return None
+    bins = count_bins(max(times))
+    return column_chart([bin_name(*one) for one in bins], [Series(name="regions", counts=binned(times, bins))])
 
 
 def write_csv(statistics: Statistics, path: Path) -> None:

@@ -116,12 +116,14 @@ def history(
       teppr annotations history street_p1_0001.jpg --html history.html
     """
     from teppr.annotations.history import history_of, write_page
+    from teppr.problems.find import colors_named
 
     session: Session = ctx.obj
     with session.open_record() as store:
         versions = history_of(store, image, problem)
     if html is not None:
-        note(f"written: {write_page(image, versions, html)}")
+        colors = colors_named(sorted({version.release.file.problem for version in versions}), session.settings.home)
+        note(f"written: {write_page(image, versions, html, colors)}")
     if as_json:
         print_json([version.as_dict() for version in versions])
         return

@@ -210,8 +210,11 @@ def stats(
             note(f"written: {csv}")
         if html is not None:
             from teppr.annotations.pages import write_statistics
+            from teppr.problems.find import colors_named
 
-            note(f"written: {write_statistics(counted, store, html)}")
+            problems = {problem} if problem else {found.file.problem for found in store.files(with_past=False)}
+            colors = colors_named(sorted(problems), session.settings.home)
+            note(f"written: {write_statistics(counted, store, html, colors)}")
     if as_json:
         print_json(counted.as_dict())
     elif csv is None and html is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from teppr.cli.dataset_export import export
+from teppr.cli.dataset_look import inspect, leakage, stats, view
 from teppr.cli.dataset_tables import show_dataset, size_of
 from teppr.cli.dataset_versions import delete, diff, lineage, pack, unpack
 from teppr.cli.problem_options import Problem
@@ -335,5 +336,5 @@ def _cells(row: dict[str, Any]) -> list[object]:
     return [reference, latest, row["images"], row["regions"], len(row["labels"]), splits, packed, size, date]
 
 
-for command in (diff, lineage, delete, export, pack, unpack):
+for command in (view, stats, inspect, leakage, diff, lineage, export, pack, unpack, delete):
     app.command()(command)

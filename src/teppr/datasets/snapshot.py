@@ -121,6 +121,14 @@ class Snapshot:
         """`annotations.parquet`, ordered by image."""
         return read_table(self.path / ANNOTATIONS, ANNOTATION_SCHEMA)
 
+    def images_of(self, image_ids: Ints) -> list[SnapshotImage]:
+        """The images with these ids, in the dataset's order."""
+        rows = self.images_table.filter(pc.is_in(self.images_table["image_id"], pa.array(image_ids))).to_pylist()
+        mine = self.annotations_table.filter(pc.is_in(self.annotations_table["image_id"], pa.array(image_ids)))
+        bounds = _bounds(mine, np.array([row["image_id"] for row in rows], np.int64))
+        regions = _Regions(mine)
+        return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]
+
     def images(self, split: str) -> list[SnapshotImage]:
         """The images of a split in the dataset's order; raises UnknownName."""
         if split not in self.splits:

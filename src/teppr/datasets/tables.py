@@ -153,14 +153,19 @@ def put_table(table: pa.Table, file: BinaryIO) -> None:
     pq.write_table(table.combine_chunks(), file, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    """The rows of one of our tables; raises Corrupt naming the file and what is wrong with it."""
+def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of one of our tables, or only some of its columns, which is many times quicker.
+
+    Raises Corrupt naming the file and what is wrong with it.
+    """
     if not path.is_file():
         raise Corrupt(f"{path} is gone: a dataset version cannot be without")
     try:
-        table = pq.read_table(path, page_checksum_verification=True, partitioning=None)
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise Corrupt(f"{path} cannot be read as the table that was written: {error}") from error
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
     if not table.schema.equals(schema):
         raise Corrupt(f"{path} has other columns than were written: expected {schema.names}, got {table.schema.names}")
     # Parquet has names of its own for what lists hold; written again, the bytes must be the same.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,17 @@ def problem_named(name: str, home: Path) -> Problem:
         return PROBLEMS.load(name)
     except UnknownName:
         return _own_named(name, home)
+
+
+def colors_named(names: Iterable[str], home: Path) -> dict[str, str]:
+    """The colours that these problems give labels, {label: "#rrggbb"}; one that is not there any more gives none."""
+    colors: dict[str, str] = {}
+    for name in names:
+        try:
+            colors.update(problem_named(name, home).colors)
+        except (UnknownName, BadProblem):
+            continue
+    return colors
 
 
 def is_path(name: str) -> bool:

@@ -14,8 +14,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from teppr.datasets.loader import SampleDataset
+from teppr.datasets.snapshot import Snapshot
+from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.samples import Sample
 from teppr.workflow.augment import Augmenter
+from teppr.workflow.experiment import Train
 
 Place: TypeAlias = tuple[int, int]
 """An epoch and the position of an image in the dataset."""
@@ -67,6 +70,40 @@ class Augmented(Dataset[Sample]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(self._seed, epoch, index))
             return self._augmenter(sample)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingData:
+    """What a training is fed: samples as the dataset has them, the same changed at random, and their order."""
+
+    samples: SampleDataset
+    augmented: Augmented
+    order: Order
+
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        options: Train,
+        *,
+        with_masks: bool,
+        cache_bytes: int = 0,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> TrainingData:
+        """The split train, as an experiment's section `train` says; see `SampleDataset`."""
+        samples = SampleDataset(
+            snapshot,
+            "train",
+            image_size_px=options.image_size_px,
+            cache_bytes=cache_bytes,
+            with_masks=with_masks,
+            max_pixels=max_pixels,
+        )
+        return cls(
+            samples=samples,
+            augmented=Augmented(samples, Augmenter(options.augment), options.seed),
+            order=Order(image_count=len(samples), batch_size=options.batch_size, seed=options.seed),
+        )
 
 
 def load_batches(dataset: Augmented, places: Iterator[list[Place]], workers: int) -> Iterator[list[Sample]]:

@@ -67,11 +67,16 @@ def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture) -> Networ
         backbone=experiment.train.backbone or architecture.backbones[0],
         image_size_px=experiment.train.image_size_px,
         labels=snapshot.labels,
-        with_masks=snapshot.has_masks and "segment" in architecture.tasks,
+        with_masks=learns_masks(snapshot, architecture),
         problem=snapshot.problem,
         dataset=experiment.dataset,
         run=run.id,
     )
+
+
+def learns_masks(snapshot: Snapshot, architecture: Architecture) -> bool:
+    """Whether masks are fed beside boxes: the dataset has them, and the architecture can learn them."""
+    return snapshot.has_masks and "segment" in architecture.tasks
 
 
 def new_network(home: Path, origin: str, facts: NetworkFacts, architecture: Architecture) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from typing import Any
 
 from teppr.colors import colors_of
 from teppr.datasets.snapshot import find_snapshot
-from teppr.errors import BadFile, BadInput, UnknownName
+from teppr.errors import BadFile, BadInput, Corrupt, UnknownName
 from teppr.files import read_json, whole_file, write_json
 from teppr.metrics.detection import LABEL_STATS, STATS
 from teppr.pages import write_page
@@ -57,6 +57,7 @@ class Report:
     figures: {split: {"box": figures, "mask": figures}}
     details: {split: {"confusion", "curves", ...}} of the evaluation
     training: a row an epoch
+    label_colors: as the dataset gives them, {label: "#rrggbb"}
     """
 
     name: str
@@ -73,6 +74,7 @@ class Report:
     run: str = ""
     release: ReleaseInfo | None = None
     examples: Examples | None = None
+    label_colors: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def main_split(self) -> str | None:
@@ -120,6 +122,7 @@ def report_on_run(home: Path, run: Run, release: ReleaseInfo | None = None, *, w
         run=run.id,
         release=release,
         examples=_examples(home, run, split) if split and with_examples else None,
+        label_colors=_label_colors(home, run),
     )
 
 
@@ -167,7 +170,7 @@ def rows_of(report: Report) -> Iterator[tuple[str, str, str, str, float | None]]
 def charts_of(report: Report) -> list[Chart]:
     """Precision over recall for each split and kind, then the course of the training."""
     charts = [
-        _precision_chart(split, kind, curves)
+        _precision_chart(split, kind, curves, report.label_colors)
         for split, details in report.details.items()
         for kind, curves in details.get("curves", {}).items()
     ]
@@ -178,7 +181,7 @@ def _write_html(report: Report, path: Path) -> None:
     values = {
         "report": report,
         "charts": charts_of(report),
-        "colors": colors_of(label for _, _, label, _, _ in rows_of(report) if label),
+        "colors": colors_of((label for _, _, label, _, _ in rows_of(report) if label), report.label_colors),
         "label_stats": LABEL_STATS,
         "stat_titles": STAT_TITLES,
         "made": datetime.now(UTC),
@@ -239,10 +242,19 @@ def _examples(home: Path, run: Run, split: str) -> Examples | None:
         return None  # the dataset is elsewhere by now: the figures stand without pictures
 
 
-def _precision_chart(split: str, kind: str, curves: Mapping[str, list[float]]) -> Chart:
+def _label_colors(home: Path, run: Run) -> dict[str, str]:
+    try:
+        return {label.name: label.color for label in find_snapshot(home, run.experiment.dataset).labels}
+    except (UnknownName, BadFile, Corrupt):
+        return {}  # the dataset is elsewhere by now: colours come from the names
+
+
+def _precision_chart(
+    split: str, kind: str, curves: Mapping[str, list[float]], label_colors: Mapping[str, str]
+) -> Chart:
     defined = {label: curve for label, curve in curves.items() if curve}
     shown = sorted(defined, key=lambda label: sum(defined[label]))[:MOST_CURVES]
-    colors = colors_of(curves)
+    colors = colors_of(curves, label_colors)
     lines = [Line(name=label, color=colors[label], points=_recalls(defined[label])) for label in sorted(shown)]
     if len(defined) > 1:
         mean = [sum(values) / len(values) for values in zip(*defined.values(), strict=True)]

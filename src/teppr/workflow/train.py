@@ -12,13 +12,11 @@ import psutil
 import torch
 
 from teppr.architectures.contract import ARCHITECTURES, Sample
-from teppr.datasets.loader import SampleDataset
-from teppr.datasets.snapshot import Snapshot, find_snapshot
+from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadExperiment, TepprError
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import QUIET, Progress
-from teppr.workflow.augment import Augmenter
-from teppr.workflow.batches import Augmented, Order, load_batches, seed_of
+from teppr.workflow.batches import TrainingData, load_batches, seed_of
 from teppr.workflow.begin import facts_of, new_network
 from teppr.workflow.checkpoint import Checkpoint, Trained
 from teppr.workflow.compute import Compute, mixed_precision
@@ -86,8 +84,14 @@ class Training:
         self.snapshot = find_snapshot(home, experiment.dataset)
         self.architecture = ARCHITECTURES.load(experiment.architecture)
         self.facts = facts_of(run, self.snapshot, self.architecture)
-        self.samples = _samples(self.snapshot, self.options.image_size_px, self.facts.with_masks, max_pixels)
-        self.order = Order(image_count=len(self.samples), batch_size=self.options.batch_size, seed=self.options.seed)
+        self.data = TrainingData.of(
+            self.snapshot,
+            self.options,
+            with_masks=self.facts.with_masks,
+            cache_bytes=psutil.virtual_memory().available // 4,
+            max_pixels=max_pixels,
+        )
+        self.order = self.data.order
         self.schedule = Schedule(stages=self.options.stages, steps=self.order.steps)
         self.state = TrainingState()
         self.network = self._network(home).to(device)
@@ -97,9 +101,8 @@ class Training:
     def go_on(self) -> Ending:
         """Train from where the state is to the end, whichever comes."""
         places = self.order.batches(self.state.epoch, self.state.step, self.schedule.epochs)
-        dataset = Augmented(self.samples, Augmenter(self.options.augment), self.options.seed)
         loaders = min(MOST_LOADERS, (psutil.cpu_count() or 1) - 1) if self.device.type == "cuda" else 0
-        batches = load_batches(dataset, places, loaders)
+        batches = load_batches(self.data.augmented, places, loaders)
         self.progress.expect(self.schedule.epochs * self.order.steps)
         self._say_where_it_goes_on()
         try:
@@ -264,17 +267,6 @@ class Training:
     def _news(self, loss: float) -> str:
         best = "" if self.state.best is None else f", best {self.options.best_by} {self.state.best:.3f}"
         return f"epoch {self.state.epoch + 1}/{self.schedule.epochs}, loss {loss:.3f}{best}"
-
-
-def _samples(snapshot: Snapshot, image_size_px: int, with_masks: bool, max_pixels: int) -> SampleDataset:
-    return SampleDataset(
-        snapshot,
-        "train",
-        image_size_px=image_size_px,
-        cache_bytes=psutil.virtual_memory().available // 4,
-        with_masks=with_masks,
-        max_pixels=max_pixels,
-    )
 
 
 def _cuda_devices(device: torch.device) -> list[torch.device]:
