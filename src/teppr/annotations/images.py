@@ -242,7 +242,7 @@ class _Worker:
 
     def answer(self) -> Verdict:
         """The verdict on the image that it was asked for first."""
-        line = self._read()
+        line = self._read_once_ready()
         path = self._asked.popleft()
         if line.endswith("\n"):
             return verdict_of(json.loads(line))
@@ -259,7 +259,8 @@ class _Worker:
 
     def _start(self) -> Popen[str]:
         # Not by multiprocessing: its processes run the caller's script again, and outlive a caller that is killed.
-        self._process = Popen(  # noqa: S603 - our own command
+        self._is_ready = False
+        return Popen(  # noqa: S603 - our own command
             self._command,
             stdin=PIPE,
             stdout=PIPE,
@@ -267,10 +268,13 @@ class _Worker:
             encoding="utf-8",
             errors="surrogatepass",
         )
-        if self._read() != "ready\n":
-            self.stop()
+
+    def _read_once_ready(self) -> str:
+        """A line of answer. The process is waited for only now, so that several get ready at the same time."""
+        if not self._is_ready and self._read() != "ready\n":
             raise Missing(f"a process for checking images does not start: {' '.join(self._command)}")
-        return self._process
+        self._is_ready = True
+        return self._read()
 
     def _read(self) -> str:
         return self._process.stdout.readline() if self._process.stdout else ""
