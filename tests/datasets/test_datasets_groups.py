@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.datasets.groups import Grouping, groups_of
-from teppr.datasets.select import SelectedImage
+from teppr.datasets.unite import SelectedImage
 from teppr.errors import BadInput, UnknownName
 
 
