@@ -1,4 +1,4 @@
-"""`teppr dataset`: create, list, show, verify and export dataset versions."""
+"""`teppr dataset`: create, list, show and verify dataset versions; further commands stand in files beside."""
 
 from __future__ import annotations
 

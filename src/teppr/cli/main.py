@@ -34,7 +34,7 @@ COMMANDS: dict[str, Entry] = {
     "doctor": Entry("doctor", "doctor", SETUP, "Say what is installed, what is missing, and which settings hold."),
     "annotations": Entry("annotations", "app", ANNOTATIONS, "Ingest, check, count, export and convert annotations."),
     "problems": Entry("problems", "app", ANNOTATIONS, "List, show and check annotation specifications."),
-    "dataset": Entry("dataset", "app", ANNOTATIONS, "Create, show, verify and export dataset versions."),
+    "dataset": Entry("dataset", "app", ANNOTATIONS, "Create, look at, compare and export dataset versions."),
     "store": Entry("store", "app", ANNOTATIONS, "Show the annotation database, or copy it into another."),
     "train": Entry("train", "train", WORKFLOW, "Train a network as an experiment file says."),
     "evaluate": Entry("evaluate", "evaluate", WORKFLOW, "Measure a run or a model, or any COCO results."),

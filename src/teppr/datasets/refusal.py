@@ -70,7 +70,7 @@ class Explanation:
             remedies = [
                 self._more(label),
                 f"merge it into another label: --rename {name}=OTHER",
-                "drop it: leave it out of --labels",
+                f"drop it: --drop {name}",
                 *instead,
                 f"let it be missing: --allow-missing {name}",
             ]
