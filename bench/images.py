@@ -2,7 +2,7 @@
 
 Aim: at least 80 % of the bare loop's images a second, with reading the annotations, the rules and the database on top.
 
-Run it by: python bench/images.py [--images 400] [--workers 2]
+Run it by: python bench/images.py [--images 2000] [--workers 2]
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def ours(source: Path, store: Path, images: int, workers: int) -> float:
 def main() -> None:
     """Generate, measure in turn, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     with TemporaryDirectory() as name:
