@@ -130,7 +130,10 @@ def _numbers(kept: array[int]) -> Ints:
 
 
 def _notes(survey: _Survey) -> tuple[str, ...]:
-    repeated = len(survey.ids) - len(np.unique(_numbers(survey.ids)))
+    ids = _numbers(survey.ids)
+    if (ids[1:] > ids[:-1]).all():
+        return ()  # as most files have them
+    repeated = len(ids) - len(np.unique(ids))
     return (f"{repeated} annotations have an id that an earlier one has; all are kept",) if repeated else ()
 
 
