@@ -9,7 +9,7 @@
     |   |-- BadProblem      a problem's file is wrong; says the line
     |   `-- UnknownName     there is no such thing; lists those there are
     |-- Refused             the request is understood, and a rule says no           (exit code 1)
-    |   |-- SplitRefused    no split has every label in every part
+    |   |-- SplitRefused    no way to have every label in every split
     |   |-- CriteriaNotMet  a release does not reach its acceptance criteria
     |   `-- AlreadyThere    what would be written exists, and may never change
     |-- Missing             something needed is not there or not up                 (exit code 3)

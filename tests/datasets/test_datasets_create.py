@@ -122,7 +122,7 @@ def test_annotators_are_chosen(store: Store, home: Path) -> None:
         ("file=b.json", 2, 1),
         ("filename=1.*|2.*", 2, 2),
         ("label=door", 4, 2),
-        ("shape=polygon", 4, 0),
+        ("shape=rect", 4, 3),
         ("batch=unknown and label!=hood", 4, 2),
     ],
 )
@@ -152,8 +152,17 @@ def test_names_that_are_not_there_are_refused(store: Store, home: Path, conditio
 def test_nothing_left_is_refused_with_what_was_left_out(store: Store, home: Path) -> None:
     two_annotators(store)
 
-    with pytest.raises(BadInput, match=r"no image of problem 'ods' is left: 2 annotation file.*--where': 4"):
+    with pytest.raises(BadInput, match=r"no image of problem 'ods' is left: 2 annotation file.*--where \(4\)"):
         made(store, home, where="annotator=nobody")
+
+
+def test_a_dataset_of_nothing_but_what_the_conditions_emptied_is_refused(store: Store, home: Path) -> None:
+    two_annotators(store)
+
+    with pytest.raises(
+        BadInput, match=r"no region of problem 'ods' is left: .*--where \(\d\); the labels there: door, h"
+    ):
+        made(store, home, where="label=dor")
 
 
 def test_an_empty_database_is_refused(store: Store, home: Path) -> None:

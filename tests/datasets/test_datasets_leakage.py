@@ -128,7 +128,8 @@ def test_images_that_cannot_be_opened_are_told_and_compared_by_their_bytes(home:
 def test_how_to_mend_it_depends_on_who_split(home: Path, tmp_path: Path) -> None:
     (a,) = scenes(1, tmp_path)
     by_shares = leakage_of(made_of(home, train=[a], val=[pressed(a)]), 4)
-    assert by_shares.mend.endswith("teppr dataset create made --near-duplicates 4")
+    words = "teppr dataset create made --problem ods --split 70/30 --near-duplicates 4"
+    assert by_shares.mend.endswith(words)
     by_files = leakage_of(made_of(home / "other", BY_FILES, train=[a], val=[pressed(a)]))
     assert "--assign" in by_files.mend
 

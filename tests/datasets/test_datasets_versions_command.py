@@ -243,7 +243,7 @@ def test_show_sets_shares_beside_those_asked_for(
     told = capsys.readouterr().out
     assert "train, 80% asked" in told
     assert "80.0%" in told
-    assert "where annotator!=AT9" in told
+    assert "teppr dataset create street --problem ods --where 'annotator!=AT9' --split 80/20" in told
     assert "a.json (AT1, p1, released 2026-01-20)" in told
 
 

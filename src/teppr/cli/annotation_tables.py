@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,16 +14,26 @@ from teppr.cli.session import Session, print_table, say_next
 if TYPE_CHECKING:
     from teppr.annotations.report import IngestReport
     from teppr.annotations.statistics import Statistics
-    from teppr.problems.contract import Problem
     from teppr.store.contract import FindingQuery, Store
 
 FINDINGS_SHOWN = 40
 """So many findings are shown; files and --json hold all."""
 
 
-def show_report(session: Session, report: IngestReport, problem: Problem) -> None:
+def severities_found(store: Store, report: IngestReport) -> dict[str, str]:
+    """{rule: how its findings in these files weigh}, as in "49 note" or "2 error, 1 note"."""
+    from teppr.store.contract import FindingQuery
+
+    counts: dict[str, Counter[str]] = {}
+    for summary in report.summaries:
+        for found in store.findings(FindingQuery(file=summary.file.sha256, problem=summary.file.problem)):
+            counts.setdefault(found.rule, Counter())[found.severity.value] += 1
+    return {rule: ", ".join(f"{times} {name}" for name, times in found.items()) for rule, found in counts.items()}
+
+
+def show_report(session: Session, report: IngestReport, severities: Mapping[str, str]) -> None:
     """The accounting of an ingest, and the rules that were broken."""
-    from teppr.annotations.rules import RULES, Broken, severity_of
+    from teppr.annotations.rules import RULES
 
     tallies = (("files", report.files), ("entries", report.entries), ("regions", report.regions))
     rows = [(name, *tally) for name, tally in tallies]
@@ -34,10 +46,10 @@ def show_report(session: Session, report: IngestReport, problem: Problem) -> Non
         typer.echo(f"not ingested: {file.file}: {file.reason}")
     if report.findings:
         found = [
-            (rule, severity_of(Broken(rule=rule, message=""), problem).value, count, RULES[rule].checks)
+            (rule, severities.get(rule, str(count)), RULES[rule].checks)
             for rule, count in sorted(report.findings.items())
         ]
-        print_table(session.console, "Findings", ("rule", "severity", "times", "what must hold"), found)
+        print_table(session.console, "Findings", ("rule", "severity", "what must hold"), found)
         say_next(session, "annotations", "findings", "--html", "findings/")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from teppr.cli.annotation_people import agreement, duplicates, history, withdraw
-from teppr.cli.annotation_tables import show_findings, show_report, show_statistics
+from teppr.cli.annotation_tables import severities_found, show_findings, show_report, show_statistics
 from teppr.cli.problem_options import OnlyProblem, Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
@@ -93,12 +93,13 @@ def ingest(
     specification = problem_named(problem, settings.home)
     with open_store(settings.store_url) as store, progress("checking annotations") as bar:
         report = run(paths, store, specification, options, bar)
+        severities = severities_found(store, report) if report.findings and not as_json else {}
     for sentence in report.notes:
         note(sentence)
     if as_json:
         print_json(report.as_dict())
     else:
-        show_report(session, report, specification)
+        show_report(session, report, severities)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+FAR_FROM_ASKED = 0.02
+"""A share of the images."""
+
 Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
 
 
@@ -146,8 +149,11 @@ def create(
     show_dataset(session, snapshot, time.perf_counter() - began, as_json=json)
     if alone := snapshot.document.split.alone:
         note(f"images that lack what the others are grouped by, each a group of its own: {alone}")
+    for sentence in _far_from_asked(snapshot):
+        note(sentence)
     if not json:
-        typer.echo(f"next: an experiment file that says 'dataset: {name}', and {session.command('train', 'FILE')}")
+        trained = f"{name}#{snapshot.splits[0]}" if folds else name
+        typer.echo(f"next: an experiment file that says 'dataset: {trained}', and {session.command('train', 'FILE')}")
 
 
 @app.command("list")
@@ -260,6 +266,21 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         print_json({"dataset": snapshot.reference, "path": snapshot.path})
     else:
         typer.echo(snapshot.path)
+
+
+def _far_from_asked(snapshot: Snapshot) -> Iterator[str]:
+    """Splits whose share of the images is another than was asked by more than whole images explain."""
+    document = snapshot.document
+    whole = (
+        "groups stay whole (--by, --near-duplicates)" if document.split.group_by != "image" else "copies stay together"
+    )
+    for split, asked in document.split.shares.items():
+        share = document.splits[split].images / max(document.images, 1)
+        if abs(share - asked) > max(FAR_FROM_ASKED, 1.5 / max(document.images, 1)):
+            yield (
+                f"{split} has {share:.1%} of the images, asked was {asked:.1%}: {whole}, and every label has to be in "
+                "every split"
+            )
 
 
 def _split_options(split: str | None, assign: list[str] | None, folds: int | None) -> dict[str, Any]:

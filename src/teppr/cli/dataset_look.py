@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
+from teppr.errors import BadImage
 
 if TYPE_CHECKING:
     from teppr.datasets.leakage import Leakage
@@ -19,6 +20,7 @@ Reference: TypeAlias = Annotated[
 ]
 
 ROWS_SHOWN = 60
+UNREADABLE_SHOWN = 10
 """So many pairs are shown; --json holds all."""
 
 
@@ -55,8 +57,10 @@ def view(
             snapshot, options, max_pixels=settings.max_image_pixels, workers=settings.worker_count, progress=bar
         )
     page, *sheets = write_view(seen, out or Path(f"view-{snapshot.name}-{split}"))
-    for sentence in seen.unreadable:
+    for sentence in seen.unreadable[:UNREADABLE_SHOWN]:
         note(f"not shown: {sentence}")
+    if len(seen.unreadable) > UNREADABLE_SHOWN:
+        note(f"not shown: {len(seen.unreadable) - UNREADABLE_SHOWN} more")
     if json:
         shown = {one.label.name: len(one.crops) for one in seen.labels}
         counts = {"images": len(seen.pictures), "regions": shown, "unreadable": seen.unreadable}
@@ -65,6 +69,16 @@ def view(
     typer.echo(f"{len(seen.pictures)} of {seen.images} images, {sum(len(one.crops) for one in seen.labels)} close-ups")
     typer.echo(f"page: {page}")
     typer.echo(f"sheets: {len(sheets)} PNG files beside it")
+    _check_any_shown(seen.unreadable, len(seen.pictures))
+
+
+def _check_any_shown(unreadable: Sequence[str], shown: int) -> None:
+    if unreadable and not shown:
+        raise BadImage(
+            f"none of the {len(unreadable)} images can be read; if they were moved, ingest their annotation files from "
+            "where they are now (teppr annotations ingest FILE --again) and create the dataset again",
+            reason="missing",
+        )
 
 
 def inspect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,12 +98,10 @@ def _bar(counts: list[int]) -> str:
 
 def _made(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     """How the dataset was asked for, and what of."""
+    from teppr.datasets.recipe import recipe
+
     document = snapshot.document
-    split = {name: value for name, value in document.split.model_dump(mode="json").items() if value}
-    yield "split", ", ".join(f"{name} {_short(value)}" for name, value in split.items())
-    filters = {name: value for name, value in document.filters.items() if value not in (None, "", 0, {}, [])}
-    if filters:
-        yield "filters", ", ".join(f"{name} {_short(value)}" for name, value in filters.items())
+    yield "made by", shlex.join(["teppr", *recipe(document)])
     yield "images", "packed: they lie in its folder" if document.packed else "where they were ingested from"
     annotators = sorted({parent.annotator or "unknown" for parent in document.parents})
     if document.parents:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from teppr.datasets.document import in_order
 from teppr.datasets.records import BATCH, Names, Row, image_rows, records
 from teppr.datasets.snapshot import Snapshot
-from teppr.errors import BadInput, Corrupt, UnknownName
+from teppr.errors import BadInput, Corrupt
 from teppr.files import put_copy, sha256_of, whole_folder
 from teppr.formats.contract import FORMATS, Format, SplitOptions, SplitRecords, WriteReport
 from teppr.progress import QUIET, Progress
@@ -80,8 +80,7 @@ def formats_for(snapshot: Snapshot) -> list[str]:
 
 def _check(snapshot: Snapshot, format_: Format, options: ExportOptions) -> None:
     for split in options.splits:
-        if split not in snapshot.splits:
-            raise UnknownName.of(f"split of {snapshot.reference}", split, snapshot.splits)
+        snapshot.check_split(split)
     if options.shards is not None and not format_.in_shards:
         raise BadInput(f"shards are for formats that have them, and {format_.name} has none; leave out --shards")
     if options.shards is not None and not 1 <= options.shards <= MOST_SHARDS:

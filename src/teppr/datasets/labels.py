@@ -36,6 +36,11 @@ class LabelNames:
             return label, None
         return (label, "--labels") if self._other is None else (self._other, None)
 
+    @property
+    def seen(self) -> Collection[str]:
+        """The labels that came, as the dataset would call them."""
+        return self._renamed
+
     def check(self) -> None:
         """Raise UnknownName for labels that are spoken of and did not come."""
         check_known("label", (*(self._labels or ()), *self._drop), self._renamed)

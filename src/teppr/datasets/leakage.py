@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from teppr.datasets.recipe import recipe
 from teppr.datasets.snapshot import Snapshot
 from teppr.errors import BadImage
 from teppr.images import DEFAULT_MAX_PIXELS, inspect, read, read_bytes
@@ -237,11 +239,7 @@ def _nearest(
 
 def _mend(snapshot: Snapshot, within_bits: int) -> str:
     if snapshot.document.split.method == "files":
-        return (
-            "annotation files say the split (--assign): take the twins out of one of the files, or let teppr split: "
-            f"teppr dataset create {snapshot.name} --split 70/20/10 --near-duplicates {within_bits}"
-        )
-    return (
-        "make the dataset again so that images that look alike go to one split, with the same options and "
-        f"--near-duplicates: teppr dataset create {snapshot.name} --near-duplicates {within_bits}"
-    )
+        how = "annotation files say the split (--assign): take the twins out of one of the files, or let teppr split"
+    else:
+        how = "make the dataset again so that images that look alike go to one split"
+    return f"{how}: {shlex.join(['teppr', *recipe(snapshot.document, near_duplicates=within_bits)])}"

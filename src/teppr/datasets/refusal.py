@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class Explanation:
 
     @property
     def _nowhere(self) -> str:
-        return f"no split has every label in {', '.join(self.splits)}"
+        return f"there is no way to have every label in {', '.join(self.splits)}"
 
     @property
     def _names(self) -> str:
@@ -60,8 +61,11 @@ class Explanation:
 
     @property
     def _also(self) -> str:
-        others = sorted(self.matrix.labels[label] for label in self.question.too_rare if label not in self.conflict)
-        return f"; once that is settled, also too rare: {', '.join(others)}" if others else ""
+        return f"; once that is settled, also too rare: {', '.join(self._others)}" if self._others else ""
+
+    @property
+    def _others(self) -> list[str]:
+        return sorted(self.matrix.labels[label] for label in self.question.too_rare if label not in self.conflict)
 
     def _rows(self, instead: Sequence[str]) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = []
@@ -69,11 +73,16 @@ class Explanation:
             name = self.matrix.labels[label]
             remedies = [
                 self._more(label),
-                f"merge it into another label: --rename {name}=OTHER",
-                f"drop it: --drop {name}",
+                f"merge it into another label: --rename {shlex.quote(f'{name}=OTHER')}",
+                f"drop it: --drop {shlex.quote(name)}",
                 *instead,
-                f"let it be missing: --allow-missing {name}",
+                f"let it be missing: --allow-missing {shlex.quote(name)}",
             ]
+            if self._others:
+                every = shlex.quote(",".join([name, *self._others]))
+                remedies.append(
+                    f"let it and the {len(self._others)} others that are too rare be missing: --allow-missing {every}"
+                )
             groups = int(self.matrix.degrees[label])
             rows.append({"label": name, "groups": groups, "splits": len(self.splits), "remedies": remedies})
         return rows

@@ -127,6 +127,7 @@ class _Chooser:
         self._filter = filter_
         self._entries: dict[str, list[Entry]] = {}
         self._left_out: Counter[str] = Counter()
+        self._had_regions = False
 
     def take(self, image: StoredImage) -> None:
         if not image.sha256:
@@ -147,11 +148,20 @@ class _Chooser:
         rows = (self._row(region, image) for region in image.regions)
         self._entries.setdefault(image.sha256, []).append((image, tuple(row for row in rows if row is not None)))
 
+    def _nothing_left(self, what: str) -> BadInput:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in self._left_out.items() if count)
+        labels = f"; the labels there: {', '.join(sorted(self._names.seen))}" if self._names.seen else ""
+        return BadInput(
+            f"no {what} of problem {self._problem.id!r} is left: {len(self._files)} annotation file(s) are on record; "
+            f"{reasons or 'nothing was left out'}{labels}"
+        )
+
     def _row(self, region: Region, image: StoredImage) -> RegionRow | None:
         """The region as the dataset has it; None, counted, where it is left out."""
         if not _is_labelled(region):
             self._left_out["regions without a label"] += 1
             return None
+        self._had_regions = True
         label, option = self._names.name_of(region.label or "")
         if option is None and not self._filter.take_region(region, label, image, self._files[image.file_sha256]):
             option = "--where"
@@ -181,11 +191,8 @@ class _Chooser:
             images = kept
         images, too_many = capped(images, self._options.cap)
         self._left_out.update(too_many)
-        if not images:
-            raise BadInput(
-                f"no image of problem {self._problem.id!r} is left: {len(self._files)} annotation file(s) are on "
-                f"record; left out: {dict(self._left_out) or 'nothing'}"
-            )
+        if not images or (self._had_regions and not any(image.regions for image in images)):
+            raise self._nothing_left("region" if images else "image")
         used = {sha256 for image in images for sha256 in image.files}
         found = {region.label for image in images for region in image.regions}
         return Selection(

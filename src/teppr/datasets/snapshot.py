@@ -131,8 +131,7 @@ class Snapshot:
 
     def images(self, split: str) -> list[SnapshotImage]:
         """The images of a split in the dataset's order; raises UnknownName."""
-        if split not in self.splits:
-            raise UnknownName.of(f"split of {self.reference}", split, self.splits)
+        self.check_split(split)
         rows = self.images_table.filter(pc.equal(self.images_table["split"], split)).to_pylist()
         if not rows:
             return []
@@ -143,6 +142,16 @@ class Snapshot:
         bounds = _bounds(mine, ids)
         regions = _Regions(mine)
         return [regions.image(self.path, row, *bound) for row, bound in zip(rows, bounds, strict=True)]
+
+    def check_split(self, split: str) -> None:
+        """Raise UnknownName for a split that is not there; of a dataset of folds, saying how one is held out."""
+        if split in self.splits:
+            return
+        error = UnknownName.of(f"split of {self.reference}", split, self.splits)
+        if split in ("train", "val") and "train" not in self.splits:
+            held_out = f"{self.name}#{self.splits[0]}"
+            raise UnknownName(f"{error}; {held_out} is {self.splits[0]} as val and all others as train")
+        raise error
 
     def fold(self, held_out: str) -> Snapshot:
         """This dataset with the split `held_out` as val and all others as train: what cross-validation trains on."""

@@ -173,8 +173,7 @@ class _Choice:
         names = [label.name for label in snapshot.labels]
         if unknown := [label for label in options.labels if label not in names]:
             raise UnknownName.of(f"label of {snapshot.reference}", unknown[0], names)
-        if options.split not in snapshot.splits:
-            raise UnknownName.of(f"split of {snapshot.reference}", options.split, snapshot.splits)
+        snapshot.check_split(options.split)
         if options.count < 1 or options.crops < 0:
             raise BadInput(f"a view shows 1 image or more, got {options.count} images, {options.crops} regions a label")
         self._options = options

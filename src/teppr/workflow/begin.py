@@ -55,8 +55,10 @@ def check_feasible(experiment: Experiment, snapshot: Snapshot) -> None:
     for stage in train.stages:
         if stage.layers not in architecture.stages:
             raise BadExperiment(str(UnknownName.of("train.stages.layers", stage.layers, architecture.stages)))
-    if "train" not in snapshot.splits:
-        raise BadExperiment(f"dataset {snapshot.reference} has no split 'train', only: {', '.join(snapshot.splits)}")
+    try:
+        snapshot.check_split("train")
+    except UnknownName as error:
+        raise BadExperiment(f"dataset: {error}") from error
 
 
 def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture) -> NetworkFacts:
