@@ -10,10 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teppr.geometry import ring_area, rings_of
-from teppr.types import Detections, LabelInfo, Mask
-
-PIXEL_DECIMALS = 2
-SCORE_DECIMALS = 4
+from teppr.regions import regions
+from teppr.types import Detections, LabelInfo, Ring
 
 
 def via_entry(
@@ -40,36 +38,17 @@ def regions_of(detections: Detections, labels: Sequence[LabelInfo], *, outlines:
     outlines: polygons for detections that have masks (of one in several parts the largest: VIA knows a single ring);
     False gives boxes for all
     """
-    masks: Sequence[Mask | None] = detections.masks or [None] * len(detections)
-    rows = zip(
+    rings = outlines_of(detections) if outlines else [None] * len(detections)
+    return regions(
         detections.boxes_xyxy_px.tolist(),
+        rings,
         detections.scores_0_1.tolist(),
-        detections.label_ids.tolist(),
-        masks,
-        strict=True,
+        [labels[label_id] for label_id in detections.label_ids.tolist()],
     )
-    return [
-        {
-            "shape_attributes": _shape(box, mask, outlines=outlines),
-            "region_attributes": {
-                "label": labels[label_id].name,
-                "score": round(score, SCORE_DECIMALS),
-                "color": labels[label_id].color,
-            },
-        }
-        for box, score, label_id, mask in rows
-    ]
 
 
-def _shape(box: Sequence[float], mask: Mask | None, *, outlines: bool) -> dict[str, Any]:
-    rings = rings_of(mask) if mask and outlines else ()
-    if not rings:
-        x0, y0, x1, y1 = box
-        sides = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
-        return {"name": "rect"} | {name: round(value, PIXEL_DECIMALS) for name, value in sides.items()}
-    ring = max(rings, key=ring_area)
-    return {
-        "name": "polygon",
-        "all_points_x": [round(x, PIXEL_DECIMALS) for x, _ in ring],
-        "all_points_y": [round(y, PIXEL_DECIMALS) for _, y in ring],
-    }
+def outlines_of(detections: Detections) -> list[Ring | None]:
+    """For each detection the ring around its mask's largest part; None without a mask, or for one without an area."""
+    if detections.masks is None:
+        return [None] * len(detections)
+    return [max(rings_of(mask), key=ring_area, default=None) for mask in detections.masks]

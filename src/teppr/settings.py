@@ -34,8 +34,18 @@ class Settings(BaseModel):
     port: int = Field(4040, ge=0, le=65535, description="Port of the prediction service; 0 = any free one.")
     workers: int = Field(0, ge=0, description="Processes for checking images; 0 = as many as cores.")
     max_upload_mib: float = Field(32.0, gt=0, description="Largest upload that the service reads, in MiB.")
+    redis_url: str = Field(
+        "", description="The service's queue, Valkey or Redis, as URL; empty = the service starts one of its own."
+    )
     max_requests: int = Field(
-        32, ge=1, description="Requests that the service reads and answers at a time; more are refused with 503."
+        256, ge=1, description="Requests that a web process reads and answers at a time; more are refused with 503."
+    )
+    queue_wait_s: float = Field(
+        0.7, gt=0, description="A request of a person that would wait longer for a model is refused at once, with 503."
+    )
+    max_bulk: int = Field(10_000, ge=1, description="Requests of priority bulk that may wait for a model.")
+    predict_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="Deadline of a prediction that names none, in seconds; 504 after it."
     )
     upload_timeout_s: float = Field(30.0, gt=0, description="How long an upload to the service may take, in seconds.")
     max_image_megapixels: Megapixels = Field(

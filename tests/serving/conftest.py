@@ -1,8 +1,8 @@
-"""A service with the small model in this process, asked over real HTTP."""
+"""A service with the small model, asked over real HTTP; its model server is a process, its queue a real Valkey."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -10,13 +10,12 @@ from fastapi import FastAPI
 
 from teppr.images import encode_png
 from teppr.registry.bundle import Bundle
-from teppr.registry.runtime import Runtime
 from teppr.serving.app import make_app
-from teppr.serving.engine import Engine, EngineLimits
+from teppr.serving.dispatch import Dispatcher, DispatchLimits
 from teppr.serving.protocols.contract import Service
-from teppr.serving.server import Address, Server, listen, url_of
 from teppr.serving.upload import UploadLimits
 from teppr.testing.bundles import colored_picture, small_bundle
+from teppr.testing.service import answering, model_server, running_queue
 
 MAX_BYTES = 4 * 1024 * 1024
 PATCHES = {"stop": (20, 30, 80, 60), "go": (150, 100, 60, 90)}
@@ -33,36 +32,48 @@ def second_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def service(bundle: Bundle, second_bundle: Bundle) -> Service:
-    limits = EngineLimits(threads=2, max_requests=8, max_image_pixels=64_000_000)
-    engine = Engine([Runtime(bundle), Runtime(second_bundle)], limits, aliases={"acme-ods@production": "acme-ods-1"})
-    return Service(engine=engine, upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=10))
+def served_queue_url(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, second_bundle: Bundle) -> Iterator[str]:
+    """A queue of the session's own, with a model server of both bundles behind it."""
+    home = tmp_path_factory.mktemp("home")
+    with running_queue(home) as url, model_server(home, [bundle.path, second_bundle.path]):
+        yield url
 
 
-@contextmanager
-def _answering(app: FastAPI) -> Iterator[httpx.Client]:
-    """A client of the application, over real HTTP, from a thread of this process."""
-    ready = threading.Event()
-    server = Server(app, on_ready=ready.set)
-    with listen(Address(host="127.0.0.1", port=0)) as bound:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            assert ready.wait(timeout=30)
-            with httpx.Client(base_url=url_of(bound), timeout=60) as client:
-                yield client
-        finally:
-            server.should_exit = True
-            thread.join(timeout=60)
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture(scope="session")
+def make_service(served_queue_url: str) -> MakeService:
+    """`make_service(max_requests=1)` is a service with other bounds."""
+
+    def make(*, timeout_s: float = 10, **limits: Any) -> Service:  # noqa: ANN401 - as DispatchLimits has them
+        return Service(
+            dispatcher=Dispatcher(served_queue_url, DispatchLimits(**limits), default="acme-ods-1"),
+            upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=timeout_s),
+            max_image_pixels=64_000_000,
+        )
+
+    return make
 
 
 Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
 
 
-@pytest.fixture(scope="session")
-def answering() -> Answering:
+@contextmanager
+def _answering(app: FastAPI) -> Iterator[httpx.Client]:
+    with answering(app) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session", name="answering")
+def answering_fixture() -> Answering:
     """`with answering(app) as client:` asks an application of the test's own."""
     return _answering
+
+
+@pytest.fixture(scope="session")
+def service(make_service: MakeService) -> Service:
+    return make_service()
 
 
 @pytest.fixture(scope="session")

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from teppr.serving.app import make_app
-from teppr.serving.engine import Engine
 from teppr.serving.protocols.contract import Service
-from teppr.serving.upload import UploadLimits
 
 Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
+MakeService = Callable[..., Service]
 MAX_BYTES = 4 * 1024 * 1024
 PREDICT = "/api/vision/v2/predict"
 
@@ -227,7 +226,7 @@ def test_a_score_outside_0_to_1_is_refused(client: httpx.Client, picture: bytes,
 @pytest.mark.parametrize("name", ["acme-ods-9", "nonsense", "../../etc/passwd", "a\x00b", "ä" * 50, "acme-ods@none"])
 def test_an_unknown_model_is_refused_with_those_there_are(client: httpx.Client, picture: bytes, name: str) -> None:
     response = client.post(PREDICT, files={"image": ("p.png", picture)}, params={"q": name})
-    assert "acme-ods-1, acme-ods@production, acme-rld-2" in refused(response, 404, "unknown-model")
+    assert "acme-ods-1, acme-rld-2" in refused(response, 404, "unknown-model")
 
 
 def test_a_name_beyond_all_measure_is_refused(client: httpx.Client, picture: bytes) -> None:
@@ -267,21 +266,22 @@ def test_a_file_name_is_a_key_and_no_path(client: httpx.Client, picture: bytes, 
 
 
 def test_when_all_places_are_taken_it_says_when_to_come_back(
-    client: httpx.Client, service: Service, picture: bytes
+    make_service: MakeService, answering: Answering, picture: bytes
 ) -> None:
-    with ExitStack() as places:
-        for _ in range(service.engine.limits.max_requests):
-            places.enter_context(service.engine.place())
-        response = send(client, picture)
-        assert client.get("/healthz").status_code == 200
-    assert "max_requests" in refused(response, 503, "busy")
-    assert int(response.headers["retry-after"]) >= 1
-    assert send(client, picture).status_code == 200
+    small = make_service(max_requests=2)
+    with answering(make_app(small)) as client:
+        with ExitStack() as places:
+            for _ in range(2):
+                places.enter_context(small.dispatcher.place())
+            response = send(client, picture)
+            assert client.get("/healthz").status_code == 200
+        assert "max_requests" in refused(response, 503, "busy")
+        assert int(response.headers["retry-after"]) >= 1
+        assert send(client, picture).status_code == 200
 
 
-def test_an_upload_that_takes_too_long_is_given_up(service: Service, answering: Answering) -> None:
-    hasty = Service(engine=_engine_like(service), upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=0.2))
-    with answering(make_app(hasty)) as client:
+def test_an_upload_that_takes_too_long_is_given_up(make_service: MakeService, answering: Answering) -> None:
+    with answering(make_app(make_service(timeout_s=0.2))) as client:
         url = client.base_url
         with socket.create_connection((url.host, url.port or 80), timeout=30) as slow:
             slow.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc" % PREDICT.encode())
@@ -290,19 +290,13 @@ def test_an_upload_that_takes_too_long_is_given_up(service: Service, answering: 
     assert b"connection: close" in said.lower()
 
 
-def test_a_client_that_hangs_up_leaves_its_place(service: Service, answering: Answering) -> None:
-    alone = Service(engine=_engine_like(service), upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=30))
-    with answering(make_app(alone)) as client:
+def test_a_client_that_hangs_up_leaves_its_place(make_service: MakeService, answering: Answering) -> None:
+    with answering(make_app(make_service(timeout_s=30, max_requests=4))) as client:
         url = client.base_url
-        for _ in range(2 * alone.engine.limits.max_requests):
+        for _ in range(8):
             with socket.create_connection((url.host, url.port or 80), timeout=30) as gone:
                 gone.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc" % PREDICT.encode())
         assert client.get("/healthz").status_code == 200
-
-
-def _engine_like(service: Service) -> Engine:
-    """An engine of its own: a service that ends closes its engine."""
-    return Engine(service.engine.models, service.engine.limits)
 
 
 KINDS = st.sampled_from(["multipart/form-data; boundary=x", "application/json", "image/png", "", "multipart/form-data"])

@@ -80,9 +80,10 @@ def test_the_document_of_the_api_tells_of_forms_answers_and_refusals(client: htt
     predict = document["paths"]["/api/vision/v2/predict"]["post"]
     forms = predict["requestBody"]["content"]
     assert {"multipart/form-data", "application/json", "application/octet-stream", "image/*"} == set(forms)
-    assert {"image", "q", "score_threshold", "filename"} == set(forms["multipart/form-data"]["schema"]["properties"])
-    assert {"q", "score_threshold", "filename"} == {parameter["name"] for parameter in predict["parameters"]}
-    assert {"200", "400", "404", "408", "413", "415", "422", "503"} == set(predict["responses"])
+    fields = {"q", "score_threshold", "priority", "timeout_s", "filename"}
+    assert {"image", *fields} == set(forms["multipart/form-data"]["schema"]["properties"])
+    assert fields == {parameter["name"] for parameter in predict["parameters"]}
+    assert {"200", "400", "404", "408", "409", "413", "415", "422", "429", "503", "504"} == set(predict["responses"])
     assert "ValidationError" not in document["components"]["schemas"]
     named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= named

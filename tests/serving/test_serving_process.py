@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 from teppr.images import encode_png
 from teppr.registry.bundle import Bundle
 from teppr.testing.bundles import colored_picture, small_bundle
+from teppr.testing.service import model_server, predict_once, running_queue
 
 FORBIDDEN = {"torch", "torchvision", "onnx", "tensorboard", "matplotlib", "sqlite3", "ortools"}
 
@@ -102,22 +103,34 @@ def test_many_clients_at_once_each_get_their_own_answer(served: Served) -> None:
             assert answered == asked
 
 
-def test_a_serving_process_imports_no_training_framework(bundle: Bundle, picture: bytes, tmp_path: Path) -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "teppr", "serve", "--port", "0", "--json"]
+@pytest.mark.parametrize("words", [["web", "--port", "0"], ["model-server"]], ids=["web", "model-server"])
+def test_the_processes_import_no_training_framework(
+    words: list[str], tmp_path: Path, bundle: Bundle, picture: bytes
+) -> None:
     log = tmp_path / "imports.txt"
+    command = [sys.executable, "-X", "importtime", "-m", "teppr", "--home", str(tmp_path), *words, "--json"]
+    model = ["--model", str(bundle.path)] if words == ["model-server"] else []
+    other = model_server(tmp_path, [bundle.path]) if not model else nullcontext()
     with (
+        running_queue(tmp_path) as queue_url,
+        other,
         log.open("wb") as stderr,
-        subprocess.Popen([*command, "--model", str(bundle.path)], stdout=subprocess.PIPE, stderr=stderr) as process,
+        subprocess.Popen([*command, *model], stdout=subprocess.PIPE, stderr=stderr) as process,
     ):
         assert process.stdout is not None
-        url = json.loads(process.stdout.readline())["url"]
-        answer = httpx.post(f"{url}/api/vision/v2/predict", files={"image": ("p.png", picture)}, timeout=60)
+        ready = json.loads(process.stdout.readline())
+        if model:
+            found = predict_once(queue_url, picture)
+            assert len(found.scores_0_1) == 2
+        else:
+            files = {"image": ("p.png", picture)}
+            assert httpx.post(f"{ready['url']}/api/vision/v2/predict", files=files, timeout=60).status_code == 200
         process.terminate()
-    assert answer.status_code == 200
     lines = log.read_text().splitlines()
     imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
-    assert {"onnxruntime", "teppr.serving.app"} <= imported
-    assert not {name for name in imported if name.partition(".")[0] in FORBIDDEN}
+    heavy = {"onnxruntime", "cv2"} if not model else {"fastapi", "uvicorn", "gunicorn"}
+    assert "teppr.serving.queue" in imported
+    assert not {name for name in imported if name.partition(".")[0] in FORBIDDEN | heavy}
     assert not {name for name in imported if name.startswith(("teppr.workflow", "teppr.datasets", "teppr.store"))}
 
 
@@ -155,9 +168,9 @@ def test_a_taken_port_is_said_so(bundle: Bundle) -> None:
 
 def test_an_unknown_model_is_said_so_with_those_there_are(tmp_path: Path) -> None:
     ended = run("--home", tmp_path, "serve", "--model", "acme-ods-9", "--json")
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert "acme-ods-9" in ended.stderr
-    assert json.loads(ended.stdout)["error"] == "UnknownName"
+    assert json.loads(ended.stdout)["error"] == "Missing"
 
 
 def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
@@ -165,7 +178,7 @@ def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
     with broken.network.open("ab") as network:
         network.write(b"x")
     ended = run("serve", "--model", broken.path, "--port", 0)
-    assert ended.returncode == 2
+    assert ended.returncode == 3
     assert "model.onnx is not what was written" in ended.stderr
 
 

@@ -113,7 +113,7 @@ def test_a_model_is_chosen_by_key_or_alias_in_the_query_or_the_form(client: http
     in_query = client.post(f"{API}/predict?q=acme-rld-2", files=files)
     assert in_query.json()["type"] == "acme-rld-2"
     assert ask(client, picture, q="acme-rld-2")["type"] == "acme-rld-2"
-    assert ask(client, picture, q="acme-ods@production")["type"] == "acme-ods-1"
+    assert ask(client, picture, q="acme-ods")["type"] == "acme-ods-1"
 
 
 def test_a_field_of_the_form_goes_over_the_query(client: httpx.Client, picture: bytes) -> None:

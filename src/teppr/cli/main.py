@@ -43,7 +43,9 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
     "model": Entry("model", "app", WORKFLOW, "List, show and verify published models."),
-    "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP."),
+    "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP: queue, model servers and web at once."),
+    "web": Entry("web", "web", SERVICE, "The web alone, on any machine that reaches the queue."),
+    "model-server": Entry("model_server", "model_server", SERVICE, "A model server alone, on any machine."),
 }
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Annotated
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
+import orjson
 import typer
 
 from teppr.cli.session import Json, Session, note
 from teppr.errors import Refused
 
 if TYPE_CHECKING:
-    from teppr.serving.protocols.contract import Service
+    from teppr.ops.plan import Plan
+    from teppr.ops.service import Service
     from teppr.serving.server import Address
-    from teppr.settings import Settings
 
 
 def serve(
@@ -27,7 +32,10 @@ def serve(
     ],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 = any free one.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Images to work on at a time; default: the cores.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Model server processes for each model; 0 = the cores, shared among the models.")
+    ] = 0,
+    web_workers: Annotated[int, typer.Option(min=0, help="Web processes; 0 = one for every two cores.")] = 0,
     score_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Leave out what scores lower; default: each model's own.")
     ] = None,
@@ -47,19 +55,38 @@ def serve(
       teppr serve --model acme-ods@production --model acme-rld-2 --port 4041
       curl -F image=@photo.jpg http://127.0.0.1:4040/api/vision/v2/predict
     """
-    from teppr.serving.app import make_app
-    from teppr.serving.server import Address, Server, end_well_on, listen, log_to_stderr, url_of
+    from teppr.ops.plan import ModelPlan, Plan, WebPlan
+    from teppr.ops.service import started
+    from teppr.serving.server import Address, log_to_stderr
 
-    end_well_on(signal.SIGTERM, signal.SIGINT)
     session: Session = ctx.obj
     settings = session.settings
     address = Address(host=host or settings.host, port=settings.port if port is None else port)
     _check_reach(address, allowed=allow_remote)
-    service = _service(settings, model, threads or os.cpu_count() or 1, score_threshold)
     log_to_stderr()
-    with listen(address) as bound:
-        url = url_of(bound)
-        Server(make_app(service), on_ready=lambda: _say_ready(url, service, as_json=as_json)).run(sockets=[bound])
+    plan = Plan(
+        models=[ModelPlan(names=(name,), processes=processes) for name in dict.fromkeys(model)],
+        webs=[WebPlan(address=address, default=model[0], workers=web_workers)],
+        score_threshold_0_1=score_threshold,
+    )
+    with ending_on(signal.SIGTERM, signal.SIGINT), started(plan, settings, session.frame) as service:
+        _say_ready(service, plan, as_json=as_json)
+        service.supervisor.watch()
+
+
+@contextmanager
+def ending_on(*signals: signal.Signals) -> Iterator[None]:
+    """Let these signals end the block from inside, and the process with exit code 0."""
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        # Once: what ends is not to be interrupted while it cleans up.
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(0)
+
+    for number in signals:
+        signal.signal(number, leave)
+    yield
 
 
 def _check_reach(address: Address, *, allowed: bool) -> None:
@@ -73,33 +100,12 @@ def _check_reach(address: Address, *, allowed: bool) -> None:
     note(f"warning: {address.host} can be reached from other machines, and this service asks nobody for a key")
 
 
-def _service(settings: Settings, names: list[str], threads: int, score_threshold_0_1: float | None) -> Service:
-    from teppr.registry.releases import Registry
-    from teppr.registry.runtime import Runtime
-    from teppr.serving.engine import Engine, EngineLimits
-    from teppr.serving.protocols.contract import Service
-    from teppr.serving.upload import MIB, UploadLimits
-
-    registry = Registry(settings.home)
-    models = {name: Runtime(registry.find(name)) for name in dict.fromkeys(names)}
-    engine = Engine(
-        list(models.values()),
-        EngineLimits(threads=threads, max_requests=settings.max_requests, max_image_pixels=settings.max_image_pixels),
-        aliases={name: model.card.key for name, model in models.items() if "@" in name},
-        score_threshold_0_1=score_threshold_0_1,
-    )
-    limits = UploadLimits(max_bytes=int(settings.max_upload_mib * MIB), timeout_s=settings.upload_timeout_s)
-    return Service(engine=engine, upload_limits=limits)
-
-
-def _say_ready(url: str, service: Service, *, as_json: bool) -> None:
-    import os
-
-    import orjson
-
-    keys = [card.key for card in service.engine.cards]
+def _say_ready(service: Service, plan: Plan, *, as_json: bool) -> None:
+    names = [name for model in plan.models for name in model.names]
+    url = service.urls[0]
     if as_json:
-        typer.echo(orjson.dumps({"url": url, "models": keys, "pid": os.getpid()}))
+        line = {"url": url, "models": list(service.keys), "pid": os.getpid(), "queue": service.queue_url}
+        typer.echo(orjson.dumps(line))
         return
-    typer.echo(f"{', '.join(keys)} at {url}  (API: {url}/docs; Ctrl+C ends it)")
+    typer.echo(f"{', '.join(names)} at {url}  (API: {url}/docs; Ctrl+C ends it)")
     typer.echo(f"try:  curl -F image=@photo.jpg {url}/api/vision/v2/predict")

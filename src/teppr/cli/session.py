@@ -52,11 +52,15 @@ class Session:
 
         return origins(file=self._config, home=self._home)
 
+    @property
+    def frame(self) -> list[str]:
+        """The options --home and --config as this command was given them."""
+        given = (("--home", self._home), ("--config", self._config))
+        return [str(part) for name, value in given if value is not None for part in (name, value)]
+
     def command(self, *words: object) -> str:
         """A command as it is typed where this one was: with the same --home and --config."""
-        given = (("--home", self._home), ("--config", self._config))
-        frame = [str(part) for name, value in given if value is not None for part in (name, value)]
-        return shlex.join(["teppr", *frame, *map(str, words)])
+        return shlex.join(["teppr", *self.frame, *map(str, words)])
 
     def open_record(self) -> Store:
         """The annotation database to read from; raises BadInput where nothing was ever put into it."""

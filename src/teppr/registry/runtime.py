@@ -14,8 +14,9 @@ from teppr.images import Pixels, resize_to_fit
 from teppr.registry.bundle import Bundle
 from teppr.types import Detections, Floats, ModelCard
 
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider")
 """What a network runs on where the machine has it, best first."""
+MIB = 1024 * 1024
 
 _ORT_ERRORS = (
     ort_errors.EPFail,
@@ -32,11 +33,27 @@ _ORT_ERRORS = (
 _FATAL_ONLY = 4
 
 
+def providers(gpu_memory_mib: int = 0, available: Sequence[str] | None = None) -> list[tuple[str, dict[str, str]]]:
+    """What there is of `PROVIDERS`, with their options as ONNX Runtime takes them.
+
+    available: as ONNX Runtime says, by default
+    """
+    here = onnxruntime.get_available_providers() if available is None else available
+    bounds: dict[str, dict[str, str]] = {}
+    if gpu_memory_mib:
+        most = str(gpu_memory_mib * MIB)
+        bounds["CUDAExecutionProvider"] = {"gpu_mem_limit": most, "arena_extend_strategy": "kSameAsRequested"}
+        bounds["TensorrtExecutionProvider"] = {"trt_max_workspace_size": most}
+    return [(name, bounds.get(name, {})) for name in PROVIDERS if name in here]
+
+
 class Runtime:
     """A loaded model; ready and warm when made, safe to call from several threads."""
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 1, *, gpu_memory_mib: int = 0) -> None:
         """Load the network with so many threads of its own and run it once.
+
+        gpu_memory_mib: what it may take of a GPU's memory, where it runs on one; 0 = what it needs
 
         Raises Corrupt where the bundle's network does not load, or is not the one that its card tells of.
         """
@@ -45,7 +62,7 @@ class Runtime:
         if bundle.card.decode not in DECODERS:
             raise Corrupt(f"{bundle.path} asks for the decoder {bundle.card.decode!r}; known: {sorted(DECODERS)}")
         self._decode = DECODERS[bundle.card.decode]
-        self._session = self._load(threads)
+        self._session = self._load(threads, gpu_memory_mib)
         side = bundle.card.image_size_px
         self.predict(np.full((side, side, 3), 114, np.uint8))
 
@@ -72,16 +89,13 @@ class Runtime:
         except _ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not run on an image {list(image.shape)}: {error}") from error
 
-    def _load(self, threads: int) -> onnxruntime.InferenceSession:
+    def _load(self, threads: int, gpu_memory_mib: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
-        here = onnxruntime.get_available_providers()
         try:
-            session = onnxruntime.InferenceSession(
-                self._where, options, providers=[name for name in PROVIDERS if name in here]
-            )
+            session = onnxruntime.InferenceSession(self._where, options, providers=providers(gpu_memory_mib))
         except _ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not load as an ONNX network: {error}") from error
         inputs = [item.name for item in session.get_inputs()]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from teppr import __version__
 from teppr.serving import pages, refusals
 from teppr.serving.envelope import Envelope
+from teppr.serving.messages import Failure
 from teppr.serving.protocols.contract import PROTOCOLS, Service
 
 DESCRIPTION = "Finds objects in images with published models. Answers are VIA files: annotators can open them."
@@ -31,12 +32,13 @@ class Readiness(BaseModel):
 
 
 def make_app(service: Service) -> FastAPI:
-    """The application that answers with the service's models; on shutdown it lets the work under way end."""
+    """The application that answers with the service's models; it joins the queue as it starts."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await service.dispatcher.start()
         yield
-        service.engine.close()
+        await service.dispatcher.close()
 
     app = FastAPI(
         title="teppr prediction service",
@@ -65,6 +67,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
     async def healthz() -> Health:
         return Health(status="ok")
 
-    @app.get("/readyz", tags=["health"], summary="Whether models are loaded")
+    @app.get("/readyz", tags=["health"], summary="Whether models answer", responses={503: {"model": Failure}})
     async def readyz() -> Readiness:
-        return Readiness(status="ready", models=[card.key for card in service.engine.cards])
+        service.dispatcher.find(None)
+        return Readiness(status="ready", models=[card.key for card in service.dispatcher.cards])

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teppr.serving.refusals import REQUEST_ID_HEADER
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked again and again by machines: no line in the log."""
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -60,4 +62,5 @@ class Envelope:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = scope.get("raw_path", b"").decode("ascii", "replace")
             spent_ms = 1000 * (time.perf_counter() - begun_at)
-            log.info("%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)
+            level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
+            log.log(level, "%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)

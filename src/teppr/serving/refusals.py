@@ -18,31 +18,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from teppr.errors import BadImage, BadInput, TepprError, UnknownName
+from teppr.serving.declined import IMAGE_STATUS, Declined
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
-IMAGE_STATUS: Mapping[str, int] = {"bomb": 413, "too-large": 413, "unsupported": 415}
-"""Status for a `BadImage` by its reason; 400 for the others."""
-
-
-class Declined(TepprError):
-    """The service does not do what was asked: the status of HTTP, one word for machines, and a sentence.
-
-    retry_after_s: when it is worth while to ask again
-    unread: a body is still coming that nobody will read, so that the connection has to end
-    """
-
-    def __init__(
-        self, status: int, error: str, detail: str, *, retry_after_s: int | None = None, unread: bool = False
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.error = error
-        self.headers: dict[str, str] = {}
-        if retry_after_s is not None:
-            self.headers["Retry-After"] = str(retry_after_s)
-        if unread:
-            self.headers["Connection"] = "close"
 
 
 def install(app: FastAPI) -> None:

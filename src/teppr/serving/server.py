@@ -1,25 +1,15 @@
-"""One process that listens: the socket, the models, the web server, and a clean end."""
+"""Where a web listens, and what it logs."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
 import logging
-import signal
 import socket
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
-from typing import NoReturn
-
-import uvicorn
-from fastapi import FastAPI
 
 from teppr.errors import BadInput, Missing
 
-GRACE_S = 30
-"""How long requests under way may take once the process is asked to end."""
 PORT_ERRORS = {errno.EADDRINUSE: "another process listens there", errno.EACCES: "this user may not listen there"}
 
 
@@ -68,35 +58,6 @@ def url_of(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
-
-
-class Server(uvicorn.Server):
-    """Answers until SIGTERM or SIGINT; then finishes what is under way, at most `GRACE_S`.
-
-    on_ready: called when the first request would be answered
-    """
-
-    def __init__(self, app: FastAPI, on_ready: Callable[[], None]) -> None:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S
-        )
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so, which uvicorn itself only logs."""
-        await super().startup(sockets)
-        self._on_ready()
-
-
-def end_well_on(*signals: signal.Signals) -> None:
-    """Let these signals end the process with exit code 0, before it serves and after (uvicorn raises them again)."""
-    for number in signals:
-        signal.signal(number, _leave)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
 
 
 def log_to_stderr() -> None:

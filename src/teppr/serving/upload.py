@@ -16,13 +16,16 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from teppr.serving.refusals import Declined, sentence_of
+from teppr.serving.declined import Declined
+from teppr.serving.queue import Priority
+from teppr.serving.refusals import sentence_of
 
 IMAGE_FIELD = "image"
 MAX_NAME_LENGTH = 200
 MAX_FIELDS = 8
 MAX_FIELD_BYTES = 4096
 MIB = 1024 * 1024
+MOST_TIMEOUT_S = 3600
 FORMS = "multipart/form-data with a file 'image', an image itself (image/*), or application/json"
 
 
@@ -36,6 +39,12 @@ class Options(BaseModel):
     )
     score_threshold: float | None = Field(
         None, ge=0, le=1, allow_inf_nan=False, description="Leave out what scores lower; default: the model's own."
+    )
+    priority: Priority = Field(
+        Priority.INTERACTIVE, description="interactive: somebody waits; bulk: when the models have time."
+    )
+    timeout_s: float | None = Field(
+        None, gt=0, le=MOST_TIMEOUT_S, description="Deadline in seconds; answered later than that is not at all (504)."
     )
     filename: Annotated[str | None, Field(description="Key of the answer, where the upload has no file name.")] = None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from teppr.plugins import Plugins
-from teppr.serving.engine import Engine
+from teppr.serving.dispatch import Dispatcher
 from teppr.serving.upload import UploadLimits
 
 
@@ -16,8 +16,9 @@ from teppr.serving.upload import UploadLimits
 class Service:
     """What an API is given to answer with."""
 
-    engine: Engine
+    dispatcher: Dispatcher
     upload_limits: UploadLimits
+    max_image_pixels: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

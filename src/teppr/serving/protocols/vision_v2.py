@@ -14,13 +14,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from teppr import __version__
-from teppr.answers import regions_of
 from teppr.errors import UnknownName
-from teppr.serving.engine import Engine
+from teppr.regions import regions
+from teppr.serving.dispatch import Dispatcher, Sender
 from teppr.serving.messages import Answer, Failure, ModelFacts, Models, Route, Specification, model_facts
 from teppr.serving.protocols.contract import Api, Service
+from teppr.serving.refusals import request_id_of
+from teppr.serving.tasks import Ask, Found
 from teppr.serving.upload import Options, Upload, read_upload
-from teppr.types import Detections, ModelCard
+from teppr.types import ModelCard
 
 Wanted: TypeAlias = Literal["any", "box", "polygon"]
 """any: outlines where the model finds them; polygon: outlines, and where there is none the box as four corners."""
@@ -34,10 +36,13 @@ FAILURES: dict[int | str, dict[str, Any]] = {
         (400, "Not an image, or a body that breaks its own form"),
         (404, "There is no such model"),
         (408, "The upload took too long"),
+        (409, "The X-Request-Id was another request's"),
         (413, "Too many bytes or pixels"),
         (415, "A type of content that is not taken"),
         (422, "A field is missing or wrong"),
-        (503, "Too many requests at a time; see Retry-After"),
+        (429, "More requests than this client may send or have waiting; see Retry-After"),
+        (503, "Too many requests at a time, or no model ready; see Retry-After"),
+        (504, "The deadline passed"),
     )
 }
 IMAGE = {"type": "string", "format": "binary", "description": "The image's file."}
@@ -81,22 +86,22 @@ def routes(service: Service) -> APIRouter:
 
 
 def _add_facts(router: APIRouter, service: Service) -> None:
-    engine = service.engine
+    dispatcher = service.dispatcher
 
     @router.get("", include_in_schema=False)
     @router.get("/", summary="What this API offers")
     async def specification() -> Specification:
         limits = {
             "max_upload_bytes": service.upload_limits.max_bytes,
-            "max_image_pixels": engine.limits.max_image_pixels,
-            "max_requests": engine.limits.max_requests,
+            "max_image_pixels": service.max_image_pixels,
+            "max_requests": dispatcher.limits.max_requests,
             "upload_timeout_s": service.upload_limits.timeout_s,
         }
         return Specification(
             api=NAME,
             version=__version__,
-            default_model=engine.cards[0].key,
-            models=[card.key for card in engine.cards],
+            default_model=dispatcher.cards[0].key,
+            models=[card.key for card in dispatcher.cards],
             routes=_routes_of(router),
             limits=limits,
             docs="/docs",
@@ -104,20 +109,20 @@ def _add_facts(router: APIRouter, service: Service) -> None:
 
     @router.get("/models", summary="The models that are served")
     async def models() -> Models:
-        return Models(models=_facts(engine))
+        return Models(models=_facts(dispatcher))
 
     @router.get("/models/{name}", summary="The models of an organisation, a problem, or one", responses=_only(404, 422))
     async def models_of(
         name: Annotated[str, Path(description="<org>, <org>-<problem> or <org>-<problem>-<release>", max_length=200)],
     ) -> Models:
-        found = [facts for facts in _facts(engine) if facts.key == name or facts.key.startswith(f"{name}-")]
+        found = [facts for facts in _facts(dispatcher) if facts.key == name or facts.key.startswith(f"{name}-")]
         if not found:
-            raise UnknownName.of("model", name, [card.key for card in engine.cards])
+            raise UnknownName.of("model", name, [card.key for card in dispatcher.cards])
         return Models(models=found)
 
 
 def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Wanted, summary: str) -> None:
-    engine = service.engine
+    dispatcher = service.dispatcher
 
     @router.post(
         path,
@@ -129,25 +134,32 @@ def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Want
     )
     async def predict(request: Request, asked: Annotated[Options, Query()]) -> Response:
         begun_at = time.perf_counter()
-        with engine.place():
+        with dispatcher.place():
             upload = await read_upload(request, service.upload_limits, asked)
             read_at = time.perf_counter()
-            card = engine.find(upload.options.q)
-            threshold_0_1 = engine.threshold_0_1(card, upload.options.score_threshold)
-            prediction = await engine.predict(card, upload.data, name=upload.name, threshold_0_1=threshold_0_1)
-        entry = _entry(upload, prediction.detections, card, as_shapes)
-        timings_s = {"read": read_at - begun_at, **prediction.timings_s, "total": time.perf_counter() - begun_at}
+            card = dispatcher.find(upload.options.q)
+            threshold_0_1 = dispatcher.threshold_0_1(card, upload.options.score_threshold)
+            ask = Ask(key=card.key, name=upload.name, threshold_0_1=threshold_0_1, outlines=as_shapes != "box")
+            found = await dispatcher.predict(ask, upload.data, _sender(request, upload))
+        entry = _entry(upload, found, card, as_shapes)
+        timings_s = {"read": read_at - begun_at, **found.timings_s, "total": time.perf_counter() - begun_at}
         return _answer(card, upload.name, entry, timings_s)
 
 
-def _entry(upload: Upload, detections: Detections, card: ModelCard, as_shapes: Wanted) -> dict[str, Any]:
-    width, height = detections.size_wh
-    regions = regions_of(detections, card.labels, outlines=as_shapes != "box")
+def _sender(request: Request, upload: Upload) -> Sender:
+    options = upload.options
+    return Sender(request_id=request_id_of(request), priority=options.priority, timeout_s=options.timeout_s)
+
+
+def _entry(upload: Upload, found: Found, card: ModelCard, as_shapes: Wanted) -> dict[str, Any]:
+    width, height = found.size_wh
+    labels = [card.labels[label_id] for label_id in found.label_ids]
+    shaped = regions(found.boxes_xyxy_px, found.outlines_xy_px, found.scores_0_1, labels)
     return {
         "filename": upload.name,
         "size": len(upload.data),
         "file_attributes": {"width": width, "height": height, "uuid": uuid4().hex},
-        "regions": [_as_polygon(region) for region in regions] if as_shapes == "polygon" else regions,
+        "regions": [_as_polygon(region) for region in shaped] if as_shapes == "polygon" else shaped,
     }
 
 
@@ -172,11 +184,11 @@ def _answer(card: ModelCard, name: str, entry: Mapping[str, Any], timings_s: Map
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
-def _facts(engine: Engine) -> list[ModelFacts]:
-    default = engine.cards[0].key
+def _facts(dispatcher: Dispatcher) -> list[ModelFacts]:
+    default = dispatcher.cards[0].key
     return [
-        model_facts(card, default=card.key == default, score_threshold=engine.threshold_0_1(card))
-        for card in engine.cards
+        model_facts(card, default=card.key == default, score_threshold=dispatcher.threshold_0_1(card))
+        for card in dispatcher.cards
     ]
 
 

@@ -1,0 +1,1 @@
+"""Running the service: the processes it consists of, started, watched and ended."""

@@ -1,0 +1,174 @@
+"""Starts processes, keeps them running, and ends them in order; for the main thread of a process of its own.
+
+A process that ends is started again, at once the first time and then with growing pauses, so that one that cannot
+start costs little and one that died once costs nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from teppr.errors import Missing
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 30.0
+WELL_AFTER_S = 30.0
+"""A process that ran so long begins again with the shortest pause."""
+LOOK_EVERY_S = 0.02
+GRACE_S = 35.0
+_PR_SET_PDEATHSIG = 1
+log = logging.getLogger("teppr.ops")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A process that is to run.
+
+    keep: file descriptors that it inherits
+    quiet: its standard output is of no interest
+    on_end: called with its process id when it ended by itself
+    """
+
+    name: str
+    command: Sequence[str]
+    keep: Sequence[int] = ()
+    quiet: bool = False
+    on_end: Callable[[int], None] = lambda _pid: None
+
+
+class Running:
+    """A job and its process; started when made."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.restarts = 0
+        self._pause_s = 0.0
+        self._due_at = 0.0
+        self._start()
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._process.poll()
+
+    def look(self) -> None:
+        """Start the process again if it ended and its pause is over."""
+        if self.runs:
+            return
+        if not self._due_at:
+            self.job.on_end(self.pid)
+            ran_s = time.monotonic() - self._started_at
+            self._pause_s = FIRST_PAUSE_S if ran_s > WELL_AFTER_S else self._longer_pause_s()
+            self._due_at = time.monotonic() + self._pause_s
+            log.warning("%s %s; started again in %.2f s", self.job.name, self.says(), self._pause_s)
+        if time.monotonic() >= self._due_at:
+            self.restarts += 1
+            self._start()
+
+    def says(self) -> str:
+        """How it ended, in words."""
+        code = self.exit_code
+        if code is None:
+            return "runs"
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def end(self) -> None:
+        """Ask it to end well."""
+        if self.runs:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, until: float) -> None:
+        """Wait for its end until that time of the monotonic clock, then kill it."""
+        try:
+            self._process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("%s does not end; killed", self.job.name)
+            self._process.kill()
+            self._process.wait()
+
+    def _longer_pause_s(self) -> float:
+        return min(LONGEST_PAUSE_S, 2 * self._pause_s) if self._pause_s else FIRST_PAUSE_S
+
+    def _start(self) -> None:
+        self._due_at = 0.0
+        self._started_at = time.monotonic()
+        self._process = subprocess.Popen(  # noqa: S603 - our own commands
+            self.job.command,
+            pass_fds=self.job.keep,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if self.job.quiet else sys.stderr,
+            start_new_session=True,  # Ctrl+C in a terminal is for the supervisor, which ends them in order
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has no threads
+        )
+
+
+class Supervisor:
+    """Runs jobs until it is told to end; later ones need the earlier ones, so it ends them backwards."""
+
+    def __init__(self) -> None:
+        self.running: list[Running] = []
+        self._ends = False
+
+    def start(self, job: Job, *, before: int | None = None) -> Running:
+        """Start a job; it is the last one, or stands before that place."""
+        running = Running(job)
+        self.running.insert(len(self.running) if before is None else before, running)
+        return running
+
+    def stop(self, running: Running) -> None:
+        """End one job well, and forget it."""
+        self.running.remove(running)
+        running.end()
+        running.wait(time.monotonic() + GRACE_S)
+
+    def until(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Wait until `ready` says so; raises Missing where a process ends before, or the time is over."""
+        until = time.monotonic() + timeout_s
+        while not ready():
+            for running in self.running:
+                if not running.runs:
+                    raise Missing(f"cannot start: {running.job.name} {running.says()} - its reason stands above")
+            if time.monotonic() > until:
+                raise Missing(f"cannot start: {what} within {timeout_s:g} s")
+            time.sleep(LOOK_EVERY_S)
+
+    def watch(self, also: Callable[[], None] = lambda: None) -> None:
+        """Keep all running until `end`; `also` is called between two looks."""
+        while not self._ends:
+            for running in list(self.running):
+                running.look()
+            also()
+            time.sleep(LOOK_EVERY_S)
+
+    def end(self) -> None:
+        """Let `watch` return."""
+        self._ends = True
+
+    def close(self) -> None:
+        """End all, the last one first, each with time for what it has under way."""
+        until = time.monotonic() + GRACE_S
+        for running in reversed(self.running):
+            running.end()
+            running.wait(until)
+        self.running.clear()
+
+
+def _end_with_parent() -> None:
+    # In the new process, before it becomes the command: a killed supervisor leaves nothing behind.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

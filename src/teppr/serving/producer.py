@@ -1,0 +1,201 @@
+"""A web process's side of the queue: put tasks, and be woken by their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+from uuid import uuid4
+
+import redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.client import PubSub
+
+from teppr.serving.declined import Declined
+from teppr.serving.queue import QUEUE_ERRORS, RATES, REPLIES, TASKS, WAITING, Priority, script, stream_of
+from teppr.serving.tasks import TOO_LATE, Ask, Outcome, decode_outcome, encode
+
+RETRY_S = 0.1
+LISTEN_S = 1.0
+MARGIN_S = 1.0
+"""How much longer than the deadline an answer is waited for: who takes the task says that it came too late."""
+log = logging.getLogger("teppr.serving")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is put into the queue beside image and question, and the bounds it must keep.
+
+    id: of the client's own making, or made for it; asked again with the same, the same answer comes
+    timeout_s: the deadline, from now
+    keep_s: how long the answer is kept for who asks again
+    most_waiting: of the model and priority; most_of_client: of this client, in all
+    requests_per_minute: of this client, 0 = any
+    """
+
+    id: str
+    client: str
+    priority: Priority
+    timeout_s: float
+    keep_s: float
+    most_waiting: int
+    most_of_client: int = 1_000_000
+    requests_per_minute: int = 0
+
+
+class Producer:
+    """Puts tasks and waits for answers; belongs to one event loop, between `start` and `close`."""
+
+    def __init__(self, queue: AsyncRedis) -> None:
+        self._queue = queue
+        self._channel = REPLIES + uuid4().hex
+        self._put = queue.register_script(script("put"))
+        self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._heard: PubSub | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests of this process that wait for an answer."""
+        return len(self._waiting)
+
+    async def start(self) -> None:
+        """Listen for answers; raises redis.ConnectionError where there is no queue."""
+        self._heard = self._queue.pubsub(ignore_subscribe_messages=True)
+        await self._heard.subscribe(self._channel)
+        self._listener = asyncio.create_task(self._listen(self._heard))
+
+    async def close(self) -> None:
+        """Listen no more."""
+        if self._listener is not None:
+            self._listener.cancel()
+        if self._heard is not None:
+            await self._heard.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+
+    async def ask(self, ask: Ask, image: bytes, order: Order) -> Outcome:
+        """Put a task and wait for its outcome: at the latest shortly after the deadline.
+
+        Raises Declined: 409 the id was another request's, 429 quota or rate, 503 the queue is full or gone.
+        """
+        task_id = _task_id(order)
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(task_id, []).append(answered)
+        try:
+            async with asyncio.timeout(order.timeout_s + MARGIN_S):
+                outcome = await self._insist(ask, image, order)
+                return await answered if outcome is None else outcome
+        except TimeoutError:
+            return TOO_LATE
+        finally:
+            self._waiting[task_id].remove(answered)
+            if not self._waiting[task_id]:
+                del self._waiting[task_id]
+
+    async def submit(self, ask: Ask, image: bytes, order: Order) -> None:
+        """Put a task whose answer is fetched later; raises Declined as `ask` does."""
+        async with asyncio.timeout(order.timeout_s):
+            await self._insist(ask, image, order)
+
+    async def fetch(self, client: str, request_id: str) -> Outcome | None:
+        """The outcome of a submitted task, None while there is none; raises KeyError where the task is not known."""
+        values: Any = await self._queue.hmget(TASKS + f"{client}/{request_id}", "fingerprint", "answer")
+        if values[0] is None:
+            raise KeyError(request_id)
+        return None if values[1] is None else decode_outcome(values[1])
+
+    async def _insist(self, ask: Ask, image: bytes, order: Order) -> Outcome | None:
+        """Put the task, again while the queue is gone (once is as good as twice); its outcome if there is one yet."""
+        while True:
+            try:
+                return await self._put_once(ask, image, order)
+            except QUEUE_ERRORS as error:
+                log.warning("the queue does not answer, trying again: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _put_once(self, ask: Ask, image: bytes, order: Order) -> Outcome | None:
+        question = encode(ask)
+        keys = [
+            stream_of(ask.key, order.priority), TASKS + _task_id(order), WAITING + order.client, RATES + order.client,
+        ]  # fmt: skip
+        arguments: list[Any] = [
+            _task_id(order), _fingerprint(question, image), self._channel, int(1000 * order.timeout_s),
+            int(1000 * order.keep_s), order.most_waiting, order.most_of_client, order.requests_per_minute, question,
+            image,
+        ]  # fmt: skip
+        try:
+            word, *more = await self._put(keys=keys, args=arguments)
+        except redis.OutOfMemoryError as error:
+            raise _full(ask.key, "its memory is full (maxmemory)") from error
+        if word == b"answered":
+            return decode_outcome(more[0])
+        if word not in {b"put", b"waiting"}:
+            raise _REFUSALS[word](ask.key, *more)
+        return None
+
+    async def _listen(self, heard: PubSub) -> None:
+        while True:
+            try:
+                message = await heard.get_message(timeout=LISTEN_S)
+                if message is None:
+                    await self._look_again()
+                else:
+                    self._wake(*message["data"].split(b"\n", 1))
+            except QUEUE_ERRORS as error:
+                log.warning("the queue does not answer, listening again: %s", error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _look_again(self) -> None:
+        """Fetch answers whose message was lost, as while the queue was gone."""
+        waiting = list(self._waiting)
+        async with self._queue.pipeline(transaction=False) as together:
+            for task_id in waiting:
+                together.hget(TASKS + task_id, "answer")
+            answers = await together.execute() if waiting else []
+        for task_id, answer in zip(waiting, answers, strict=True):
+            if answer is not None:
+                self._wake(task_id.encode(), answer)
+
+    def _wake(self, task_id: bytes, answer: bytes) -> None:
+        for answered in self._waiting.get(task_id.decode(), ()):
+            if not answered.done():
+                answered.set_result(decode_outcome(answer))
+
+
+def _task_id(order: Order) -> str:
+    # A client cannot fetch what another one asked for, whatever id it guesses.
+    return f"{order.client}/{order.id}"
+
+
+def _fingerprint(question: bytes, image: bytes) -> bytes:
+    return blake2b(question + b"\0" + image, digest_size=16).digest()
+
+
+def _full(key: str, why: str) -> Declined:
+    return Declined(503, "busy", f"the queue of {key} is full: {why}; try again in 1 s", retry_after_s=1)
+
+
+def _conflict(_key: str) -> Declined:
+    return Declined(409, "request-id", "this X-Request-Id was another request's; make a new one for each")
+
+
+def _quota(_key: str, waiting: int) -> Declined:
+    says = f"{waiting} of your requests wait already, as many as may (max_waiting of the key); try again in 1 s"
+    return Declined(429, "quota", says, retry_after_s=1)
+
+
+def _rate(_key: str, wait_ms: int) -> Declined:
+    wait_s = math.ceil(wait_ms / 1000)
+    says = f"more requests a minute than your key may send (requests_per_minute); try again in {wait_s} s"
+    return Declined(429, "rate", says, retry_after_s=wait_s)
+
+
+_REFUSALS: dict[bytes, Callable[..., Declined]] = {
+    b"full": lambda key, waiting: _full(key, f"{waiting} requests wait"),
+    b"conflict": _conflict,
+    b"quota": _quota,
+    b"rate": _rate,
+}

@@ -1,0 +1,130 @@
+"""The queue between web and model servers: streams of Valkey or Redis, and what both sides agree on.
+
+A stream a model and priority, one group of consumers. A task is a hash beside them: who waits for it, and in the end
+its one answer. Whoever dies in between: the task stays until it is answered (`scripts/`, which run whole or not at
+all in the server).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from enum import StrEnum
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from teppr.errors import BadSettings, Missing
+from teppr.settings import Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis as AsyncRedis
+
+GROUP = "servers"
+TASKS, SERVERS, COUNTS = "teppr:task:", "teppr:server:", "teppr:count:"
+SERVER_FACTS, ROUTES = "teppr:servers", "teppr:routes"
+REPLIES, WAITING, RATES = "teppr:reply:", "teppr:waiting:", "teppr:rate:"
+CONNECT_TIMEOUT_S = 5
+LONGEST_SOCKET = 100
+"""Bytes that the path of a socket may have (the kernel's limit is 108)."""
+SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
+QUEUE_ERRORS = (redis.ConnectionError, redis.TimeoutError)
+"""What a queue that is not there raises (redis-py raises its own `BusyLoadingError` among the first while it loads)."""
+
+
+class Priority(StrEnum):
+    """interactive: somebody waits; bulk: when there is time, and never starved."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+def stream_of(key: str, priority: Priority) -> str:
+    """The name of the stream of a model's tasks."""
+    return f"teppr:todo:{key}:{priority}"
+
+
+def url_of(settings: Settings) -> str:
+    """The queue that is set, or the home's own, which `teppr serve` starts."""
+    return settings.redis_url or f"unix://{socket_of(settings.home)}"
+
+
+def socket_of(home: Path) -> Path:
+    """Where the home's own queue answers: in its folder `queue`, or in a private one where that path is too long."""
+    path = home.absolute() / "queue" / "queue.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        return path
+    name = sha256(os.fsencode(path)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"teppr-{os.getuid()}-{name}" / "queue.sock"
+
+
+def script(name: str) -> str:
+    """The text of `scripts/<name>.lua`."""
+    return files("teppr.serving").joinpath("scripts", f"{name}.lua").read_text(encoding="utf-8")
+
+
+Connection: TypeAlias = redis.Redis
+"""A connection to the queue, for one thread at a time."""
+
+
+def connect(url: str) -> redis.Redis:
+    """A connection for a model server or a command, nothing asked yet; raises BadSettings for no URL of a queue.
+
+    Nothing is asked again by itself: what may be repeated is known here and not in the library.
+    """
+    return redis.Redis.from_url(
+        _checked(url), socket_connect_timeout=CONNECT_TIMEOUT_S, retry=Retry(NoBackoff(), 0), protocol=2
+    )
+
+
+def connect_async(url: str) -> AsyncRedis:
+    """The same for an event loop."""
+    from redis.asyncio import Redis as AsyncRedis
+    from redis.asyncio.retry import Retry as AsyncRetry
+
+    return AsyncRedis.from_url(
+        _checked(url), socket_connect_timeout=CONNECT_TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), protocol=2
+    )
+
+
+def check(url: str) -> None:
+    """Raise Missing where no queue answers at `url`."""
+    try:
+        with connect(url) as queue:
+            queue.ping()
+    except (redis.RedisError, OSError) as error:
+        raise Missing(
+            f"the queue at {without_password(url)} does not answer: {error}; start it (teppr serve and teppr up start "
+            "one of their own), or name another by the setting redis_url (TEPPR_REDIS_URL)"
+        ) from error
+
+
+def make_streams(queue: redis.Redis, streams: Sequence[str]) -> None:
+    """Make the streams and their group of consumers, where they are not there yet."""
+    for stream in streams:
+        try:
+            queue.xgroup_create(stream, GROUP, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    scheme, _, rest = url.partition("://")
+    _, at, host = rest.rpartition("@")
+    return f"{scheme}://***@{host}" if at else url
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(SCHEMES):
+        raise BadSettings(
+            f"setting redis_url must begin with one of {', '.join(SCHEMES)}, got {without_password(url)!r}"
+        )
+    return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url

@@ -1,0 +1,56 @@
+"""The web processes: gunicorn holds the port, uvicorn workers answer; a worker that dies is replaced."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import gunicorn.app.base
+from fastapi import FastAPI
+from uvicorn_worker import UvicornWorker
+
+GRACE_S = 30
+"""How long requests under way may take once the process is asked to end."""
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no types
+    """A uvicorn worker that writes no line of its own a request: the envelope does."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012 - a plain attribute, as its base has it
+        "loop": "uvloop",
+        "http": "httptools",
+        "lifespan": "on",
+        "server_header": False,
+        "log_config": None,
+    }
+
+
+class Web(gunicorn.app.base.BaseApplication):
+    """Serves an application on a bound socket by so many workers; `run` returns by leaving the process."""
+
+    def __init__(self, app: FastAPI, bound: socket.socket, workers: int) -> None:
+        self._app = app
+        self._bound = bound
+        self._workers = workers
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn, called by its base."""
+        options: dict[str, Any] = {
+            "bind": f"fd://{self._bound.fileno()}",
+            "workers": self._workers,
+            "worker_class": "teppr.serving.web.Worker",
+            "timeout": 0,  # a worker that waits for a model is not a worker that hangs
+            "graceful_timeout": GRACE_S,
+            "preload_app": True,
+            "accesslog": None,
+            "loglevel": "warning",
+            "keepalive": 75,
+            "proc_name": "teppr web",
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> FastAPI:
+        """The application, called by its base."""
+        return self._app
