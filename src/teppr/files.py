@@ -96,14 +96,14 @@ def put_copy(source: Path, place: Path, *, link: bool = False) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, made if need be; waits while another process has it.
+def alone_in(folder: Path, *, waits: bool = True) -> Iterator[None]:
+    """Hold the folder's lock, made if need be; waits while another process has it, or raises BlockingIOError.
 
     The system lets go of the lock when its holder ends, however it ends.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

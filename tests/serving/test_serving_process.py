@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import orjson
 import pytest
 
+from teppr.files import alone_in
 from teppr.images import encode_png
 from teppr.registry.bundle import Bundle
 from teppr.testing.bundles import colored_picture, small_bundle
@@ -59,8 +61,15 @@ def serve() -> Serve:
 
     @contextmanager
     def run(*arguments: object, **settings: object) -> Iterator[Served]:
-        command = [sys.executable, "-m", "teppr", "serve", "--port", "0", "--json", *map(str, arguments)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(**settings)) as process:
+        words = ["serve", "--port", "0", "--json", *map(str, arguments)]
+        with (
+            TemporaryDirectory() as home,
+            subprocess.Popen(
+                [sys.executable, "-m", "teppr", "--home", home, *words],
+                stdout=subprocess.PIPE,
+                env=environment(**settings),
+            ) as process,
+        ):
             try:
                 assert process.stdout is not None
                 ready = orjson.loads(process.stdout.readline())
@@ -117,15 +126,16 @@ def test_the_processes_import_no_training_framework(
         log.open("wb") as stderr,
         subprocess.Popen([*command, *model], stdout=subprocess.PIPE, stderr=stderr) as process,
     ):
-        assert process.stdout is not None
-        ready = json.loads(process.stdout.readline())
-        if model:
-            found = predict_once(queue_url, picture)
-            assert len(found.scores_0_1) == 2
-        else:
-            files = {"image": ("p.png", picture)}
-            assert httpx.post(f"{ready['url']}/api/vision/v2/predict", files=files, timeout=60).status_code == 200
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            if model:
+                assert len(predict_once(queue_url, picture).scores_0_1) == 2
+            else:
+                files = {"image": ("p.png", picture)}
+                assert httpx.post(f"{ready['url']}/api/vision/v2/predict", files=files, timeout=60).status_code == 200
+        finally:
+            process.terminate()
     lines = log.read_text().splitlines()
     imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     heavy = {"onnxruntime", "cv2"} if not model else {"fastapi", "uvicorn", "gunicorn"}
@@ -147,8 +157,9 @@ def test_it_ends_well_and_lets_the_request_under_way_end(serve: Serve, bundle: B
         assert running.process.wait(timeout=30) == 0
 
 
-def test_an_interrupt_ends_it_without_a_traceback(bundle: Bundle) -> None:
-    command = [sys.executable, "-m", "teppr", "serve", "--port", "0", "--json", "--model", str(bundle.path)]
+def test_an_interrupt_ends_it_without_a_traceback(tmp_path: Path, bundle: Bundle) -> None:
+    words = ["serve", "--port", "0", "--json", "--model", str(bundle.path)]
+    command = [sys.executable, "-m", "teppr", "--home", str(tmp_path), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -164,6 +175,13 @@ def test_a_taken_port_is_said_so(bundle: Bundle) -> None:
     assert ended.returncode == 3
     assert "another process listens there" in ended.stderr
     assert "--port" in ended.stderr
+
+
+def test_a_second_service_of_a_home_is_refused(tmp_path: Path, bundle: Bundle) -> None:
+    with alone_in(tmp_path / "queue"):
+        ended = run("--home", tmp_path, "serve", "--model", bundle.path, "--port", 0)
+    assert ended.returncode == 3
+    assert "runs already" in ended.stderr
 
 
 def test_an_unknown_model_is_said_so_with_those_there_are(tmp_path: Path) -> None:

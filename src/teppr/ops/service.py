@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teppr.errors import Missing, TepprError
+from teppr.files import alone_in
 from teppr.ops import valkey
 from teppr.ops.plan import ModelPlan, Plan, WebPlan, processes_of
 from teppr.ops.supervisor import Job, Running, Supervisor
@@ -47,6 +48,7 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[Se
     Raises Missing with a sentence for each thing that is not there; then nothing was started, or it was ended again.
     """
     with ExitStack() as things:
+        _alone(settings.home, things)
         bound, keys = _check(plan, settings, things)
         supervisor = Supervisor()
         things.callback(supervisor.close)
@@ -85,6 +87,16 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[Se
         urls = [url_of(at) for at in bound]
         supervisor.until(lambda: _all_ready(asking, servers, urls), START_TIMEOUT_S, "models and webs are not ready")
         yield Service(urls=urls, keys=list(dict.fromkeys(keys.values())), queue_url=queue_url, supervisor=supervisor)
+
+
+def _alone(home: Path, things: ExitStack) -> None:
+    try:
+        things.enter_context(alone_in(home / "queue", waits=False))
+    except BlockingIOError as error:
+        raise Missing(
+            f"a service runs already in the home {home}; end it, serve more models by it (teppr serve --model A "
+            "--model B), or give this one a home of its own (--home)"
+        ) from error
 
 
 def _check(plan: Plan, settings: Settings, things: ExitStack) -> tuple[list[socket.socket], dict[str, str]]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from teppr.errors import BadInput, Missing
 
+BACKLOG = 2048
 PORT_ERRORS = {errno.EADDRINUSE: "another process listens there", errno.EACCES: "this user may not listen there"}
 
 
@@ -32,7 +33,7 @@ class Address:
 
 
 def listen(address: Address) -> socket.socket:
-    """A socket bound to the address; raises Missing where the port is taken, BadInput where the host is no address."""
+    """A socket that listens on the address; raises Missing where the port is taken, BadInput for no address."""
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -43,6 +44,7 @@ def listen(address: Address) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(where)
+        bound.listen(BACKLOG)  # who connects while the web starts waits, and is not turned away
     except OSError as error:
         bound.close()
         reason = PORT_ERRORS.get(error.errno or 0, error.strerror or str(error))

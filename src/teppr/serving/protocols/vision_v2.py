@@ -45,6 +45,7 @@ FAILURES: dict[int | str, dict[str, Any]] = {
         (504, "The deadline passed"),
     )
 }
+_OPTIONS = Options.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
 IMAGE = {"type": "string", "format": "binary", "description": "The image's file."}
 BODY = {
     "requestBody": {
@@ -54,7 +55,7 @@ BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": IMAGE, **Options.model_json_schema()["properties"]},
+                    "properties": {"image": IMAGE, **_OPTIONS},
                 }
             },
             "application/json": {
@@ -63,7 +64,7 @@ BODY = {
                     "required": ["image"],
                     "properties": {
                         "image": {"type": "string", "format": "byte", "description": "The image's bytes in base64."},
-                        **Options.model_json_schema()["properties"],
+                        **_OPTIONS,
                     },
                 }
             },
