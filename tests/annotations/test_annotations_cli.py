@@ -50,6 +50,14 @@ def test_ingest_shows_the_accounting_and_the_rules(cli: Cli, faulty: Path) -> No
     assert "the label is attribute 'label'" in cli.err
 
 
+def test_ingest_counts_the_findings_of_a_rule_by_how_they_weigh(cli: Cli, delivery: Delivery) -> None:
+    delivery.image("a.png")
+    boxes = [rect(x=90), rect(x=80.5), rect(x=80.5, y=30)]
+    assert cli("ingest", delivery.via({"a.png": boxes}, name=NAME)) == 1
+    (row,) = [line.split("│") for line in cli.out.splitlines() if "DR12" in line]
+    assert [cell.strip() for cell in row[1:3]] == ["DR12", "1 error, 2 note"]
+
+
 def test_ingest_prints_one_object_for_programs(cli: Cli, faulty: Path) -> None:
     assert cli("ingest", faulty, "--clip-tolerance", 20, "--json") == 0
     report = cli.json

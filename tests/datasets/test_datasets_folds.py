@@ -91,3 +91,19 @@ def test_a_dataset_of_one_split_has_nothing_left_to_train_on(home: Path) -> None
 
     with pytest.raises(BadInput, match="nothing would be left to train on"):
         find_snapshot(home, "whole#train")
+
+
+def test_a_dataset_of_folds_says_how_one_is_held_out(folded: Snapshot) -> None:
+    hint = r"known: fold1, .*, fold5; parts#fold1 is fold1 as val and all others as train$"
+    with pytest.raises(UnknownName, match=rf"no split of parts@\w+ 'val'.*; {hint}"):
+        folded.images("val")
+    with pytest.raises(UnknownName, match=r"known: fold1, fold2, fold3, fold4, fold5$"):
+        folded.images("test")
+
+
+def test_what_is_done_next_is_said_with_a_fold(
+    home: Path, folded: Snapshot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(home), "dataset", "create", folded.name, "--folds", "12", "--labels", "door"]) == 0
+
+    assert "next: an experiment file that says 'dataset: parts#fold01'" in capsys.readouterr().out
