@@ -10,6 +10,7 @@ import typer
 
 from teppr.cli.dataset_export import export
 from teppr.cli.dataset_look import inspect, leakage, stats, view
+from teppr.cli.dataset_options import Reference
 from teppr.cli.dataset_tables import show_dataset, size_of
 from teppr.cli.dataset_versions import delete, diff, lineage, pack, unpack
 from teppr.cli.problem_options import Problem
@@ -23,8 +24,6 @@ app = typer.Typer(no_args_is_help=True)
 
 FAR_FROM_ASKED = 0.02
 """A share of the images."""
-
-Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
 
 
 @app.command()

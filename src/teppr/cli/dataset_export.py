@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from teppr.cli.dataset_options import Reference
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 def export(
     ctx: typer.Context,
-    reference: Annotated[
-        str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
-    ],
+    reference: Reference,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist yet.")],
     format_name: Annotated[
         str, typer.Option("--format", help="Format to write: coco, yolo, voc, tfrecord ...")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.dataset_options import Reference
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
 from teppr.errors import BadImage
 
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from teppr.datasets.leakage import Leakage
     from teppr.datasets.statistics import SplitStatistics
     from teppr.datasets.view import View
-
-Reference: TypeAlias = Annotated[
-    str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
-]
 
 ROWS_SHOWN = 60
 UNREADABLE_SHOWN = 10
