@@ -1,6 +1,5 @@
 """From the annotation database to a dataset version: what is taken, where it goes, and what is refused."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,18 +16,10 @@ from teppr.errors import BadInput, Refused, SplitRefused, UnknownName
 from teppr.problems.contract import PROBLEMS
 from teppr.store.contract import Store
 from teppr.store.open import open_store
-from teppr.testing.datasets import put_file, stored_image
+from teppr.testing.datasets import HALVES, put_file, stored_image
 from teppr.types import Circle, Polygon, Rect, Region
 
 SMALL, LARGE = Rect(1, 1, 2, 2), Rect(10, 10, 30, 30)
-HALVES = {"train": 1, "val": 1}
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    home.mkdir()
-    with open_store(f"sqlite:///{home / 'store.db'}") as opened:
-        yield opened
 
 
 def made(store: Store, home: Path, *, shares: str = "100", **conditions: object) -> Snapshot:

@@ -1,7 +1,6 @@
 """Which images and regions a dataset takes by labels, conditions and caps, and what it says it left out."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from fractions import Fraction
@@ -20,19 +19,11 @@ from teppr.datasets.split import shares_of
 from teppr.errors import BadInput, UnknownName
 from teppr.problems.contract import PROBLEMS
 from teppr.store.contract import Store
-from teppr.store.open import open_store
 from teppr.testing.datasets import put_file, stored_image
 from teppr.types import Polygon, Rect, Region
 
 SMALL, WIDE = Rect(1, 1, 2, 2), Rect(10, 10, 60, 20)
 ROUND = Polygon((((0, 0), (30, 0), (30, 30)),))
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    home.mkdir()
-    with open_store(f"sqlite:///{home / 'store.db'}") as opened:
-        yield opened
 
 
 @pytest.fixture
