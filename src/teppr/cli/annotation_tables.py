@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from teppr.cli.session import Session, print_table, say_next
+from teppr.cli.session import Session, note, print_table, say_next
 
 if TYPE_CHECKING:
     from teppr.annotations.report import IngestReport
@@ -92,3 +92,9 @@ def show_statistics(session: Session, counted: Statistics) -> None:
     found = counted.findings_by("annotator")
     broken = [(who or "unknown", rule, n) for who, rules in found.items() for rule, n in sorted(rules.items())]
     print_table(session.console, "Findings", ("annotator", "rule", "times"), broken)
+
+
+def say_what_is_not_said(not_said: dict[str, int]) -> None:
+    """What a format could not say, each with how often."""
+    for sentence, times in not_said.items():
+        note(f"not written, {times} times: {sentence}")

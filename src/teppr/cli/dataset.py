@@ -146,13 +146,7 @@ def create(
         _refuse(session, refused, as_json=json)
         raise typer.Exit(refused.exit_code) from None
     show_dataset(session, snapshot, time.perf_counter() - began, as_json=json)
-    if alone := snapshot.document.split.alone:
-        note(f"images that lack what the others are grouped by, each a group of its own: {alone}")
-    for sentence in _far_from_asked(snapshot):
-        note(sentence)
-    if not json:
-        trained = f"{name}#{snapshot.splits[0]}" if folds else name
-        typer.echo(f"next: an experiment file that says 'dataset: {trained}', and {session.command('train', 'FILE')}")
+    _say_of(session, snapshot, as_json=json)
 
 
 @app.command("list")
@@ -265,6 +259,18 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         print_json({"dataset": snapshot.reference, "path": snapshot.path})
     else:
         typer.echo(snapshot.path)
+
+
+def _say_of(session: Session, snapshot: Snapshot, *, as_json: bool) -> None:
+    """What is remarkable about a dataset that was made, and what is done next with it."""
+    document = snapshot.document
+    if document.split.alone:
+        note(f"images that lack what the others are grouped by, each a group of its own: {document.split.alone}")
+    for sentence in _far_from_asked(snapshot):
+        note(sentence)
+    if not as_json:
+        trained = snapshot.name if "train" in snapshot.splits else f"{snapshot.name}#{snapshot.splits[0]}"
+        typer.echo(f"next: an experiment file that says 'dataset: {trained}', and {session.command('train', 'FILE')}")
 
 
 def _far_from_asked(snapshot: Snapshot) -> Iterator[str]:
