@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -19,6 +19,7 @@ from teppr.errors import AlreadyThere, BadFile
 
 HALF_WRITTEN = ".half-written-"
 """Begins the name of everything that is still being written: never read, and swept by the next start."""
+LOCK = ".lock"
 _NO_HARD_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 """What a file system says that has no hard link to give."""
 
@@ -99,12 +100,31 @@ def put_copy(source: Path, place: Path, *, link: bool = False) -> None:
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, made if need be; waits while another process has it.
 
-    The system lets go of the lock when its holder ends, however it ends.
+    The system lets go of the lock when its holder ends, however it ends. A folder that was made goes again where nothing
+    came into it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    is_new = not folder.exists()
+    with _locked(folder):
+        try:
+            yield
+        finally:
+            if is_new and os.listdir(folder) == [LOCK]:
+                (folder / LOCK).unlink()
+                # Another process may have come in at this moment.
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def _locked(folder: Path) -> BinaryIO:
+    """The folder's lock, held until it is closed."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The folder may go while its lock is waited for: what is held then is the lock of nothing.
+        with suppress(FileNotFoundError):
+            lock = (folder / LOCK).open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+                return lock
 
 
 def _sync_below(folder: Path) -> None:

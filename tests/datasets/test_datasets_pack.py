@@ -366,6 +366,7 @@ def test_a_damaged_file_is_refused_or_makes_no_difference(
         arrived = unpack(tmp_path / "damaged.tar", tmp_path / "home")
     except (BadFile, Corrupt):
         assert dataset_names(tmp_path / "home") == []
+        assert not (tmp_path / "home" / "datasets" / "shapes").exists()
     else:
         unpack(packed, tmp_path / "right")
         assert files_of(arrived.path) == files_of(find_snapshot(tmp_path / "right", "shapes").path)
