@@ -250,9 +250,18 @@ def test_the_command_takes_all_of_it(home: Path, capsys: pytest.CaptureFixture[s
     assert document["filters"]["cap_seed"] == 4
 
 
-@pytest.mark.parametrize("text", ["many", "-1", "1.5", "100%", "1/2", "²"])
+@pytest.mark.parametrize("text", ["many", "-1", "1/2", "²"])
 def test_what_is_no_number_and_no_share_is_refused(home: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     code = run(["--home", str(home), "dataset", "create", "set", f"--max-background={text}"])
 
     assert code == 2
-    assert "a share of them" in capsys.readouterr().err
+    assert f"a share of them: 500, 0.1 or 10%, got '{text}'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("text", ["1.5", "100%", "110%"])
+def test_a_share_of_all_images_or_more_is_refused(home: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    code = run(["--home", str(home), "dataset", "create", "set", f"--max-background={text}"])
+
+    assert code == 2
+    assert f"as a share of all images is below 100%, got '{text}'" in capsys.readouterr().err
