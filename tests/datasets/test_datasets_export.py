@@ -295,6 +295,16 @@ def test_names_in_image_folders_are_told_apart_without_their_folders(
 
     assert sum(report.images for report in reports.values()) == 10
     assert len(list((tmp_path / "out" / "train" / "a").iterdir())) == 6
+    assert reports["train"].not_said == {RENAMED: 6, "folder of an image, which its label takes the place of": 6}
+
+
+def test_images_in_the_folder_of_their_label_keep_their_names(snapshot: Snapshot, home: Path, tmp_path: Path) -> None:
+    whole = RegionRow(shape=WholeImage(), label="a", box_xywh_px=(0, 0, 0, 0), area_px=0)
+    rows = [replace(row, filename=f"a/{row.filename}", regions=(whole,)) for row in rows_of(snapshot)]
+
+    reports = export(with_rows(home, rows), "imagefolder", tmp_path / "out")
+
+    assert [report.not_said for report in reports.values()] == [{}, {}, {}]
 
 
 def test_links_are_the_images_themselves(snapshot: Snapshot, tmp_path: Path) -> None:
