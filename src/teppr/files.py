@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -100,15 +100,15 @@ def put_copy(source: Path, place: Path, *, link: bool = False) -> None:
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, made if need be; waits while another process has it.
 
-    The system lets go of the lock when its holder ends, however it ends. A folder that was made goes again where nothing
-    came into it.
+    The system lets go of the lock when its holder ends, however it ends. A folder that was made for it goes again where
+    nothing came into it.
     """
     is_new = not folder.exists()
     with _locked(folder):
         try:
             yield
         finally:
-            if is_new and os.listdir(folder) == [LOCK]:
+            if is_new and [*folder.iterdir()] == [folder / LOCK]:
                 (folder / LOCK).unlink()
                 # Another process may have come in at this moment.
                 with suppress(OSError):
@@ -120,10 +120,11 @@ def _locked(folder: Path) -> BinaryIO:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         # The folder may go while its lock is waited for: what is held then is the lock of nothing.
-        with suppress(FileNotFoundError):
-            lock = (folder / LOCK).open("wb")
+        with suppress(FileNotFoundError), ExitStack() as otherwise:
+            lock = otherwise.enter_context((folder / LOCK).open("wb"))
             fcntl.flock(lock, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+                otherwise.pop_all()
                 return lock
 
 

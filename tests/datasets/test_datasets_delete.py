@@ -70,7 +70,7 @@ def test_the_version_must_be_said_and_be_there(home: Path) -> None:
     there = ", ".join(sorted([snapshot.reference, other.reference]))
     with pytest.raises(BadInput, match=f"NAME@VERSION, got 'shapes'; there are: {there}$"):
         delete(home, "shapes", [])
-    with pytest.raises(BadInput, match="NAME@VERSION, got .*; there are: shapes$"):
+    with pytest.raises(BadInput, match=r"NAME@VERSION, got .*; there are: shapes$"):
         delete(home, str(snapshot.path), [])
     with pytest.raises(UnknownName, match="known: shapes@"):
         delete(home, "shapes@0000", [])
