@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from teppr.cli.annotation_tables import say_what_is_not_said
-from teppr.cli.on_record import sha256_on_record
+from teppr.cli.on_record import check_annotator, sha256_on_record
 from teppr.cli.problem_options import OnlyProblem
 from teppr.cli.session import Json, Session, note, print_json, progress
 from teppr.errors import AlreadyThere
@@ -44,6 +44,8 @@ def export(
 
     session: Session = ctx.obj
     with session.open_record() as store, progress("writing annotations") as bar:
+        for name in annotator or ():
+            check_annotator(store, name)
         query = ImageQuery(
             problem=problem,
             annotators=tuple(annotator) if annotator else None,

@@ -188,6 +188,9 @@ def _write_redo(store: Store, query: FindingQuery, format_name: str, path: Path,
         note(f"{redo.unread} regions have no readable shape; their images say which (attribute teppr_unread)")
     for name in redo.whole_files:
         note(f"wrong as a whole, to be delivered again: {name}")
+    if redo.nameless:
+        some = ", ".join(redo.nameless_at) + (" ..." if redo.nameless > len(redo.nameless_at) else "")
+        note(f"{redo.nameless} entries have no image and so are not in it, to be mended where they are: {some}")
     say_what_is_not_said(redo.report.not_said)
 
 

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 
 def check_annotator(store: Store, annotator: str) -> None:
-    """Raise UnknownName for one of whom nothing is on record."""
+    """Raise UnknownName for one of whom nothing is on record; says where there are files of nobody's name."""
     names = {summary.file.annotator for summary in store.files()}
     if annotator not in names:
-        raise UnknownName.of("annotator on record", annotator, filter(None, names))
+        error = UnknownName.of("annotator on record", annotator, filter(None, names))
+        nameless = "; files whose annotator is unknown are chosen one by one: --file" if None in names else ""
+        raise UnknownName(f"{error}{nameless}")
 
 
 def sha256_on_record(store: Store, files: list[str]) -> tuple[str, ...]:
