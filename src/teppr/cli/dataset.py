@@ -49,7 +49,8 @@ def create(
     ] = None,
     split: Annotated[str | None, typer.Option(help="train/val/test or train/val; default 70/20/10.")] = None,
     assign: Annotated[
-        list[str] | None, typer.Option(metavar="SPLIT=FILE", help="Let annotation files say the split; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="SPLIT=FILE", help="Let annotation files, or lists of images, say the split; repeatable."),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="Instead of --split, so many equal parts fold1, fold2 ...")] = None,
     extend: Annotated[
@@ -106,6 +107,7 @@ def create(
       teppr dataset create street --extend 6ae2ad195e98
       teppr dataset create street --folds 5
       teppr dataset create cars --assign train=train_multiclass.json --assign "val=val_*.json"
+      teppr dataset create cells --assign train=BCCD/ImageSets/Main/train.txt --assign val=BCCD/ImageSets/Main/val.txt
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
     from teppr.datasets.cap import Cap, max_background_of
