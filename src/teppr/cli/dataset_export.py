@@ -32,7 +32,7 @@ def export(
     r"""Write the splits of a dataset version for other programs; the folder is whole or absent.
 
     Labels have the same numbers in every split. What the format cannot say is counted and named. Copied images are
-    compared with their checksums; links are hard, or symbolic where OUT is on another file system.
+    compared with their checksums, linked ones are not. Links are hard, or symbolic where OUT is on another file system.
 
     \b
     What is in OUT:
@@ -59,6 +59,9 @@ def export(
     options = ExportOptions(splits=tuple(split or ()), images=images, shards=shards)
     with progress(f"Export {snapshot.reference}") as bar:
         reports = run(snapshot, format_name, out, options, bar)
+    if images == "link":
+        verify = session.command("dataset", "verify", reference)
+        note(f"linked images are not compared with their checksums, and who edits one edits the dataset's: {verify}")
     if json:
         splits = {name: _said(report) for name, report in reports.items()}
         head = {"dataset": snapshot.reference, "format": format_name, "path": str(out)}
