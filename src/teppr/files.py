@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -19,6 +19,7 @@ from teppr.errors import AlreadyThere, BadFile
 
 HALF_WRITTEN = ".half-written-"
 """Begins the name of everything that is still being written: never read, and swept by the next start."""
+LOCK = ".lock"
 _NO_HARD_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP})
 """What a file system says that has no hard link to give."""
 
@@ -99,12 +100,32 @@ def put_copy(source: Path, place: Path, *, link: bool = False) -> None:
 def alone_in(folder: Path, *, waits: bool = True) -> Iterator[None]:
     """Hold the folder's lock, made if need be; waits while another process has it, or raises BlockingIOError.
 
-    The system lets go of the lock when its holder ends, however it ends.
+    The system lets go of the lock when its holder ends, however it ends. A folder that was made for it goes again where
+    nothing came into it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+    is_new = not folder.exists()
+    with _locked(folder, waits=waits):
+        try:
+            yield
+        finally:
+            if is_new and [*folder.iterdir()] == [folder / LOCK]:
+                (folder / LOCK).unlink()
+                # Another process may have come in at this moment.
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+def _locked(folder: Path, *, waits: bool) -> BinaryIO:
+    """The folder's lock, held until it is closed."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The folder may go while its lock is waited for: what is held then is the lock of nothing.
+        with suppress(FileNotFoundError), ExitStack() as otherwise:
+            lock = otherwise.enter_context((folder / LOCK).open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock.fileno()), (folder / LOCK).stat()):
+                otherwise.pop_all()
+                return lock
 
 
 def _sync_below(folder: Path) -> None:

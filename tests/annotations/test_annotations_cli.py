@@ -50,6 +50,14 @@ def test_ingest_shows_the_accounting_and_the_rules(cli: Cli, faulty: Path) -> No
     assert "the label is attribute 'label'" in cli.err
 
 
+def test_ingest_counts_the_findings_of_a_rule_by_how_they_weigh(cli: Cli, delivery: Delivery) -> None:
+    delivery.image("a.png")
+    boxes = [rect(x=90), rect(x=80.5), rect(x=80.5, y=30)]
+    assert cli("ingest", delivery.via({"a.png": boxes}, name=NAME)) == 1
+    (row,) = [line.split("│") for line in cli.out.splitlines() if "DR12" in line]
+    assert [cell.strip() for cell in row[1:3]] == ["DR12", "1 error, 2 note"]
+
+
 def test_ingest_prints_one_object_for_programs(cli: Cli, faulty: Path) -> None:
     assert cli("ingest", faulty, "--clip-tolerance", 20, "--json") == 0
     report = cli.json
@@ -221,10 +229,19 @@ def test_a_rejected_file_says_why_where_it_is_told(cli: Cli, faulty: Path, tmp_p
     assert "severity" in cli.out
 
 
-def test_an_annotator_whom_nobody_knows_is_wrong_input(cli: Cli, faulty: Path) -> None:
+def test_an_annotator_whom_nobody_knows_is_wrong_input(cli: Cli, faulty: Path, tmp_path: Path) -> None:
     cli("ingest", faulty)
-    assert cli("findings", "--annotator", "AT2") == 2
-    assert "there is no annotator on record 'AT2'; did you mean 'AT1'?; known: AT1" in cli.err
+    for words in (["findings"], ["export", tmp_path / "out.json"]):
+        assert cli(*words, "--annotator", "AT2") == 2
+        assert cli.err.endswith("there is no annotator on record 'AT2'; did you mean 'AT1'?; known: AT1\n")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_an_unknown_annotator_is_nobodys_name(cli: Cli, faulty: Path) -> None:
+    cli("ingest", faulty.rename(faulty.parent / "any.json"))
+    assert cli("findings", "--annotator", "unknown") == 2
+    told = "no annotator on record 'unknown'; known: none yet; files whose annotator is unknown are chosen one by one"
+    assert told in cli.err
 
 
 @pytest.mark.parametrize("command", ["export", "convert"])

@@ -112,7 +112,39 @@ def test_a_file_that_is_wrong_as_a_whole_is_named(delivery: Delivery, take: Take
     path.write_text("{", encoding="utf-8")
     take(path)
     redo = write_redo(store.findings(FindingQuery()), "via", tmp_path / "redo.json")
-    assert redo.as_dict() == {"images": 0, "regions": 0, "not_said": {}, "unread": 0, "whole_files": [NAME]}
+    assert redo.as_dict() == {
+        "images": 0,
+        "regions": 0,
+        "not_said": {},
+        "unread": 0,
+        "whole_files": [NAME],
+        "nameless": 0,
+        "nameless_at": [],
+    }
+
+
+def test_label_files_without_an_image_are_named(
+    delivery: Delivery, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delivery.image("images/a.png")
+    (delivery.folder / "labels").mkdir()
+    for name, line in (("a", "0 0.9 0.5 0.4 0.2"), ("b", "0 0.5 0.5 0.2 0.2"), ("c", "0 0.5 0.5 0.2 0.2")):
+        (delivery.folder / "labels" / f"{name}.txt").write_text(line)
+    (delivery.folder / "data.yaml").write_text("names: [car]")
+    command = ["--home", str(home), "annotations"]
+    assert run([*command, "ingest", str(delivery.folder)]) == 1
+    capsys.readouterr()
+
+    assert run([*command, "findings", "--severity", "error"]) == 0
+    shown = capsys.readouterr().out
+    assert run([*command, "findings", str(tmp_path / "redo.json")]) == 0
+    out, err = capsys.readouterr()
+
+    assert all(place in shown for place in ("labels/a.txt:1", "labels/b.txt ", "labels/c.txt "))
+    assert "1 images with 1 regions to be done again" in out
+    assert "2 entries have no image and so are not in it" in err
+    assert "where they are: labels/b.txt, labels/c.txt\n" in err
+    assert "wrong as a whole" not in err
 
 
 def test_the_command_writes_it_and_says_what_is_not_in_it(

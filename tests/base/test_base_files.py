@@ -108,6 +108,37 @@ def test_a_lock_is_let_go_when_its_holder_is_killed(tmp_path: Path) -> None:
         assert (tmp_path / ".lock").exists()
 
 
+def test_a_folder_that_was_made_for_nothing_goes_with_its_lock(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    old.mkdir()
+    for folder in (new, old):
+        with pytest.raises(BadFile), files.alone_in(folder):
+            raise BadFile("nothing will come of it")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+    with files.alone_in(new):
+        (new / "some").touch()
+    assert (new / "some").exists()
+
+
+def test_whoever_waits_for_the_lock_of_a_folder_that_goes_holds_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with files.alone_in(folder):
+        holders = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+    for holder in holders:
+        assert holder.stdin is not None
+        holder.stdin.close()
+    for holder in holders:
+        assert holder.stdout is not None
+        assert holder.stdout.read() == "held\n"
+        assert holder.wait() == 0
+        holder.stdout.close()
+    assert not folder.exists() or [path.name for path in folder.iterdir()] == [".lock"]
+
+
 def test_a_file_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"as JSON: No such file or directory$"):
         files.read_json(tmp_path / "none.json")

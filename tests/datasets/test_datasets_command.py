@@ -1,6 +1,7 @@
 """`teppr dataset` as people and machines use it."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,48 @@ def test_what_the_table_advises_helps(filled: Path, capsys: pytest.CaptureFixtur
     assert call(filled, "create", "parts", "--labels", "door", "--labels", "hood") == 0
     assert call(filled, "create", "parts", "--where", "label!=mirror", "--no-background") == 0
     assert "images left out by --no-background: 1" in capsys.readouterr().err
+
+
+def test_labels_that_are_too_rare_are_advised_on_together_in_words_to_paste(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.mkdir()
+    with open_store(f"sqlite:///{home / 'store.db'}") as store:
+        doors = [stored_image(f"door{i}", ("door", SMALL)) for i in range(10)]
+        rare = [stored_image(name, (name, SMALL)) for name in ("rear mirror", "driver's door")]
+        put_file(store, "a.json", [*doors, *rare])
+
+    assert call(home, "create", "parts", "--json") == 1
+
+    (row,) = answer(capsys)["refused"]
+    options = [shlex.split(remedy.partition(": ")[2]) for remedy in row["remedies"]]
+    together = ["--allow-missing", "driver's door,rear mirror"]
+    one = row["label"]
+    assert one in {"rear mirror", "driver's door"}
+    assert [words for words in options if words] == [
+        ["--rename", f"{one}=OTHER"],
+        ["--drop", one],
+        ["--allow-missing", one],
+        together,
+    ]
+    assert row["remedies"][-1].startswith("let all 2 that are too rare be missing: ")
+    assert call(home, "create", "parts", *together) == 0
+
+
+def test_shares_that_could_not_be_met_are_told_with_the_reason(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home.mkdir()
+    with open_store(f"sqlite:///{home / 'store.db'}") as store:
+        for batch, count in (("p1", 15), ("p2", 5)):
+            images = [stored_image(f"{batch}-{i}", ("door", SMALL)) for i in range(count)]
+            put_file(store, f"{batch}.json", images, batch=batch)
+
+    assert call(home, "create", "whole", "--split", "50/50", "--by", "batch") == 0
+    told = capsys.readouterr().err
+    assert call(home, "create", "even", "--split", "50/50") == 0
+
+    assert "has 75.0% of the images, asked was 50.0%: groups stay whole (--by, --near-duplicates)" in told
+    assert "has 25.0% of the images, asked was 50.0%" in told
+    assert "asked was" not in capsys.readouterr().err
 
 
 def test_given_splits_are_taken_from_files(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """From the annotation database to a dataset version: what is taken, where it goes, and what is refused."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -17,18 +16,10 @@ from teppr.errors import BadInput, Refused, SplitRefused, UnknownName
 from teppr.problems.contract import PROBLEMS
 from teppr.store.contract import Store
 from teppr.store.open import open_store
-from teppr.testing.datasets import put_file, stored_image
+from teppr.testing.datasets import HALVES, put_file, stored_image
 from teppr.types import Circle, Polygon, Rect, Region
 
 SMALL, LARGE = Rect(1, 1, 2, 2), Rect(10, 10, 30, 30)
-HALVES = {"train": 1, "val": 1}
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    home.mkdir()
-    with open_store(f"sqlite:///{home / 'store.db'}") as opened:
-        yield opened
 
 
 def made(store: Store, home: Path, *, shares: str = "100", **conditions: object) -> Snapshot:
@@ -378,6 +369,59 @@ def test_a_label_that_a_given_split_lacks_is_refused(store: Store, home: Path) -
 
     options = CreateOptions(assign={"train": ("a.json",), "val": ("b.json",)}, allow_missing=("hood",))
     assert create(store, home, "set", "ods", options).document.splits["val"].per_label["hood"].images == 0
+
+
+def listed(folder: Path, **names: str) -> dict[str, tuple[str, ...]]:
+    """Lists of images by split, and the option that names them."""
+    for split, text in names.items():
+        (folder / f"{split}.txt").write_text(text)
+    return {split: (str(folder / f"{split}.txt"),) for split in names}
+
+
+def test_lists_of_images_say_the_split(store: Store, home: Path, tmp_path: Path) -> None:
+    put_file(store, "a.json", [stored_image(name, ("door", SMALL)) for name in ("1", "2", "b/3", "4", "5")])
+
+    # As VOC, as YOLO with another folder before the name, and with what was never annotated.
+    files = listed(tmp_path, train="1\n2\n\nnever\n", val="./images/b/3.jpg\nimages/4.png\n")
+    snapshot = assigned(store, home, **files)
+
+    assert filenames(snapshot) == ["1.jpg", "2.jpg"]
+    assert filenames(snapshot, "val") == ["4.jpg", "b/3.jpg"]
+    assert snapshot.document.left_out == {"images that no list of --assign names": 1}
+    assert snapshot.document.split.files == {split: [*paths] for split, paths in files.items()}
+
+
+def test_files_and_lists_say_the_split_together(store: Store, home: Path, tmp_path: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", SMALL))])
+    put_file(store, "b.json", [stored_image("2", ("door", SMALL)), stored_image("3", ("door", SMALL))])
+
+    snapshot = assigned(store, home, train=("a.json",), **listed(tmp_path, val="3"))
+
+    assert (filenames(snapshot), filenames(snapshot, "val")) == (["1.jpg"], ["3.jpg"])
+
+
+def test_lists_that_contradict_each_other_or_name_nothing_are_refused(store: Store, home: Path, tmp_path: Path) -> None:
+    put_file(store, "a.json", [stored_image("1", ("door", SMALL)), stored_image("2", ("hood", SMALL))])
+
+    with pytest.raises(Refused, match=r"'1\.jpg' would be in train and val: .*train\.txt and .*take it out of one"):
+        assigned(store, home, **listed(tmp_path, train="1", val="1\n2"))
+    with pytest.raises(BadInput, match=r"images of split val must be on record, and none is that .*val\.txt names"):
+        assigned(store, home, **listed(tmp_path, train="1", val="7"))
+    with pytest.raises(SplitRefused, match="hood is not in train"):
+        assigned(store, home, **listed(tmp_path, train="1", val="2"))
+
+
+def test_lists_of_a_real_set_are_kept_to(data: Path, store: Store, home: Path) -> None:
+    ingest([data / "voc_bccd" / "BCCD"], store, PROBLEMS.load("ods"))
+    lists = data / "voc_bccd" / "BCCD" / "ImageSets" / "Main"
+
+    splits = ("train", "val", "test")
+    snapshot = assigned(store, home, **{split: (str(lists / f"{split}.txt"),) for split in splits})
+
+    for split in splits:
+        names = (lists / f"{split}.txt").read_text().split()
+        assert [name.removesuffix(".jpg") for name in filenames(snapshot, split)] == sorted(names)
+    assert snapshot.document.left_out == {}
 
 
 @pytest.mark.parametrize("shares", ["80/10/10", "70/20/10", "80/20"])

@@ -65,11 +65,12 @@ def test_runs_that_were_made_from_it_are_named(home: Path) -> None:
 
 
 def test_the_version_must_be_said_and_be_there(home: Path) -> None:
-    snapshot = small_snapshot(home, images=5)
+    snapshot, other = (small_snapshot(home, images=5, seed=seed) for seed in range(2))
 
-    with pytest.raises(BadInput, match="NAME@VERSION, got 'shapes'"):
+    there = ", ".join(sorted([snapshot.reference, other.reference]))
+    with pytest.raises(BadInput, match=f"NAME@VERSION, got 'shapes'; there are: {there}$"):
         delete(home, "shapes", [])
-    with pytest.raises(BadInput, match="NAME@VERSION"):
+    with pytest.raises(BadInput, match=r"NAME@VERSION, got .*; there are: shapes$"):
         delete(home, str(snapshot.path), [])
     with pytest.raises(UnknownName, match="known: shapes@"):
         delete(home, "shapes@0000", [])

@@ -1,6 +1,7 @@
 """The splits of a dataset as other programs read them."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +296,16 @@ def test_names_in_image_folders_are_told_apart_without_their_folders(
 
     assert sum(report.images for report in reports.values()) == 10
     assert len(list((tmp_path / "out" / "train" / "a").iterdir())) == 6
+    assert reports["train"].not_said == {RENAMED: 6, "folder of an image, which its label takes the place of": 6}
+
+
+def test_images_in_the_folder_of_their_label_keep_their_names(snapshot: Snapshot, home: Path, tmp_path: Path) -> None:
+    whole = RegionRow(shape=WholeImage(), label="a", box_xywh_px=(0, 0, 0, 0), area_px=0)
+    rows = [replace(row, filename=f"a/{row.filename}", regions=(whole,)) for row in rows_of(snapshot)]
+
+    reports = export(with_rows(home, rows), "imagefolder", tmp_path / "out")
+
+    assert [report.not_said for report in reports.values()] == [{}, {}, {}]
 
 
 def test_links_are_the_images_themselves(snapshot: Snapshot, tmp_path: Path) -> None:
@@ -376,6 +387,18 @@ def test_the_command_answers_machines_and_people(
     assert f"{snapshot.reference} as yolo in {tmp_path / 'b'}" in shown.out
     assert "circle, as a polygon" in shown.err
     assert run([*command, str(tmp_path / "b")]) == 1
+
+
+def test_links_are_said_not_to_be_compared(
+    snapshot: Snapshot, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--home", str(home), "dataset", "export", snapshot.name]
+    said = f"linked images are not compared with their checksums, .*: teppr --home {home} dataset verify shapes\n"
+
+    assert run([*command, str(tmp_path / "a"), "--images", "link", "--json"]) == 0
+    assert re.search(said, capsys.readouterr().err)
+    assert run([*command, str(tmp_path / "b")]) == 0
+    assert "not compared" not in capsys.readouterr().err
 
 
 def test_measures_that_follow_from_the_shape_are_not_stated(snapshot: Snapshot, tmp_path: Path) -> None:

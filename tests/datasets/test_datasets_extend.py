@@ -1,6 +1,5 @@
 """A version that goes on from an older one: nothing that was assigned moves, and what cannot go on is refused."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,19 +11,10 @@ from teppr.datasets.select import SelectOptions
 from teppr.datasets.snapshot import Snapshot
 from teppr.errors import BadInput, Refused, SplitRefused, UnknownName
 from teppr.store.contract import Store, StoredImage
-from teppr.store.open import open_store
-from teppr.testing.datasets import put_file, stored_image
+from teppr.testing.datasets import HALVES, put_file, stored_image
 from teppr.types import Rect
 
 BOX = Rect(1, 1, 2, 2)
-HALVES = {"train": 1, "val": 1}
-
-
-@pytest.fixture
-def store(home: Path) -> Iterator[Store]:
-    home.mkdir()
-    with open_store(f"sqlite:///{home / 'store.db'}") as opened:
-        yield opened
 
 
 def doors(*names: object) -> list[StoredImage]:

@@ -91,3 +91,37 @@ def test_a_dataset_of_one_split_has_nothing_left_to_train_on(home: Path) -> None
 
     with pytest.raises(BadInput, match="nothing would be left to train on"):
         find_snapshot(home, "whole#train")
+
+
+def test_a_dataset_of_folds_says_how_one_is_held_out(folded: Snapshot) -> None:
+    hint = r"known: fold1, .*, fold5; parts#fold1 is fold1 as val and all others as train$"
+    with pytest.raises(UnknownName, match=rf"no split of parts@\w+ 'val'.*; {hint}"):
+        folded.images("val")
+    with pytest.raises(UnknownName, match=r"known: fold1, fold2, fold3, fold4, fold5$"):
+        folded.images("test")
+
+
+@pytest.mark.usefixtures("folded")
+def test_many_folds_are_shown_one_below_the_other(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["--home", str(home), "dataset", "create", "many", "--folds", "19", "--allow-missing", "hood"]
+    assert run(command) == 0
+
+    shown = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines()]
+    assert max(map(len, shown.splitlines()[:30])) < 80
+    assert "many@" in shown
+    assert "19 splits, 5.3% of the images asked for each" in " ".join(shown.split())
+    folds = [row for row in rows if row and row[0].startswith("fold")]
+    assert [row[0] for row in folds] == [f"fold{i:02}" for i in range(1, 20)]
+    assert sum(int(row[1]) for row in folds) == 20
+    assert sum(int(row[2]) for row in folds) == 25
+    assert ["all", "20", "25", "2"] in rows
+    assert ["hood", "5", "5", "0", "1"] in rows
+
+
+def test_what_is_done_next_is_said_with_a_fold(
+    home: Path, folded: Snapshot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(home), "dataset", "create", folded.name, "--folds", "12", "--labels", "door"]) == 0
+
+    assert "next: an experiment file that says 'dataset: parts#fold01'" in capsys.readouterr().out

@@ -2,11 +2,7 @@
 
 import gzip
 import io
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +23,7 @@ from teppr.datasets.write import Content, write_snapshot
 from teppr.errors import BadFile, BadInput, Corrupt, TepprError
 from teppr.files import HALF_WRITTEN, sha256_of
 from teppr.testing.datasets import small_snapshot
+from teppr.testing.killing import run_killed
 from teppr.types import Rect
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -369,36 +366,28 @@ def test_a_damaged_file_is_refused_or_makes_no_difference(
         arrived = unpack(tmp_path / "damaged.tar", tmp_path / "home")
     except (BadFile, Corrupt):
         assert dataset_names(tmp_path / "home") == []
+        assert not (tmp_path / "home" / "datasets" / "shapes").exists()
     else:
         unpack(packed, tmp_path / "right")
         assert files_of(arrived.path) == files_of(find_snapshot(tmp_path / "right", "shapes").path)
 
 
 UNPACKER = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from teppr.datasets.unpack import unpack
+from teppr.testing.killing import die_at
 
-archive, home, moment, left = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-
-def die(event, arguments):
-    global left
-    if event == moment and "datasets" in str(arguments[0]):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(die)
-unpack(archive, home)
+archive, home, moment, count = sys.argv[1:]
+die_at(moment, int(count), about="datasets")
+unpack(Path(archive), Path(home))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("moment", "count"), [("open", 1), ("open", 4), ("open", 9), ("os.rename", 1)])
 def test_a_killed_unpacking_leaves_nothing_that_is_believed(packed: Path, home: Path, moment: str, count: int) -> None:
-    words = [sys.executable, "-c", UNPACKER, str(packed), str(home), moment, str(count)]
-    done = subprocess.run(words, capture_output=True, text=True, env=dict(os.environ))
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_killed(UNPACKER, packed, home, moment, count)
 
     assert dataset_names(home) == []
     assert unpack(packed, home).verify() == []

@@ -1,9 +1,7 @@
 """Dataset versions on disk: found by name, the same for the same content, and never believed when changed."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +18,7 @@ from teppr.errors import BadFile, BadInput, Corrupt, UnknownName
 from teppr.files import HALF_WRITTEN, sha256_of
 from teppr.geometry import box_xywh
 from teppr.testing.datasets import LABELS, small_snapshot
+from teppr.testing.killing import run_killed
 from teppr.types import Circle, Mask, Polygon, Rect, Shape
 
 
@@ -310,24 +309,15 @@ def test_nobody_else_writes_while_one_does(home: Path) -> None:
 
 
 WRITER = """
-import os, signal, sys
+import sys
 from pathlib import Path
 from test_datasets_snapshot import content_of, image
 from teppr.datasets.write import write_snapshot
+from teppr.testing.killing import die_at
 
 home, moment, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 content = content_of(*(image(home / "pictures", f"{i}.jpg") for i in range(5)))
-left = count
-
-def die(event, arguments):
-    # The system ends the process at this very moment, as a power cut would.
-    global left
-    if event == moment and "datasets" in str(arguments[0]):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(die)
+die_at(moment, count, about="datasets")
 write_snapshot(home, content, pack=True)
 """
 MOMENTS = [("open", 2), ("open", 5), ("open", 12), ("os.rename", 1), ("os.rename", 3), ("os.mkdir", 1)]
@@ -336,9 +326,7 @@ MOMENTS = [("open", 2), ("open", 5), ("open", 12), ("os.rename", 1), ("os.rename
 @pytest.mark.slow
 @pytest.mark.parametrize(("moment", "count"), MOMENTS)
 def test_a_killed_writer_leaves_nothing_that_is_believed(home: Path, moment: str, count: int) -> None:
-    program = [sys.executable, "-c", WRITER, str(home), moment, str(count)]
-    done = subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parent, env=dict(os.environ))
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_killed(WRITER, home, moment, count, folder=Path(__file__).parent)
 
     assert dataset_names(home) == []
     with pytest.raises(UnknownName):

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from teppr.datasets.matrix import LabelMatrix
 from teppr.datasets.split import Assignment, folds_of, shares_of, split
 from teppr.errors import BadInput, SplitRefused, UnknownName
+from teppr.testing.datasets import HALVES
 from teppr.types import Ints
 
 LABELS = ("a", "b", "c", "d")
 THIRDS = {"train": 1, "val": 1, "test": 1}
-HALVES = {"train": 1, "val": 1}
 
 Carried = frozenset[int]
 groups_of_labels = st.lists(st.frozensets(st.integers(0, 3)), min_size=3, max_size=7)

@@ -14,10 +14,9 @@ from teppr.datasets.document import SplitRecord
 from teppr.datasets.snapshot import Snapshot, dataset_versions
 from teppr.datasets.tables import ImageRow, RegionRow
 from teppr.datasets.write import Content, write_snapshot
-from teppr.registry.releases import Registry, ReleaseRecord
 from teppr.store.open import open_store
-from teppr.testing.bundles import small_bundle
 from teppr.testing.datasets import put_file, small_snapshot, stored_image
+from teppr.testing.releases import small_release
 from teppr.types import Rect
 from teppr.workflow.experiment import parse_experiment
 from teppr.workflow.run import create_run
@@ -53,25 +52,10 @@ def street(home: Path) -> Callable[..., Snapshot]:
     return make
 
 
-def release_of(home: Path, tmp_path: Path, snapshot: Snapshot) -> str:
+def release_of(home: Path, snapshot: Snapshot) -> str:
     """A run that was begun on the dataset and a release of it; the run's id."""
     made = create_run(home, parse_experiment(f"name: street\ndataset: {snapshot.reference}\n", name="street.yml"))
-    record = ReleaseRecord(
-        key="acme-ods-8",
-        architecture="color_finder",
-        problem="ods",
-        created=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
-        creator="AIE3",
-        run=made.id,
-        dataset=snapshot.reference,
-        metrics={},
-        acceptance=(),
-        accepted=True,
-        forced=False,
-        why="",
-        measured={},
-    )
-    Registry(home).publish(small_bundle(tmp_path / "bundle", "acme-ods-8"), record)
+    small_release(home, "acme-ods-8", run=made.id, dataset=snapshot.reference)
     return made.id
 
 
@@ -109,9 +93,9 @@ def test_a_difference_is_an_exit_code_only_where_that_is_asked_for(
 
 
 def test_lineage_goes_both_ways(
-    home: Path, tmp_path: Path, street: Callable[..., Snapshot], capsys: pytest.CaptureFixture[str]
+    home: Path, street: Callable[..., Snapshot], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = release_of(home, tmp_path, street("--split", "80/20"))
+    made = release_of(home, street("--split", "80/20"))
     capsys.readouterr()
 
     assert call(home, "lineage", "street", "--json") == 0
@@ -134,12 +118,11 @@ def test_lineage_goes_both_ways(
 
 def test_lineage_needs_no_database(
     home: Path,
-    tmp_path: Path,
     street: Callable[..., Snapshot],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    release_of(home, tmp_path, street("--split", "80/20"))
+    release_of(home, street("--split", "80/20"))
     (home / "store.db").unlink()
     capsys.readouterr()
 
@@ -153,10 +136,10 @@ def test_lineage_needs_no_database(
 
 
 def test_a_version_that_a_release_was_made_from_is_not_deleted(
-    home: Path, tmp_path: Path, street: Callable[..., Snapshot], capsys: pytest.CaptureFixture[str]
+    home: Path, street: Callable[..., Snapshot], capsys: pytest.CaptureFixture[str]
 ) -> None:
     released, other = street("--split", "80/20"), street("--split", "70/30")
-    run_id = release_of(home, tmp_path, released)
+    run_id = release_of(home, released)
     later = create_run(home, parse_experiment(f"name: late\ndataset: {other.reference}\n", name="late.yml"))
     capsys.readouterr()
 

@@ -116,6 +116,46 @@ def test_an_image_that_cannot_be_read_is_told(home: Path, capsys: pytest.Capture
     assert str(lost) in (out / "index.html").read_text()
 
 
+def test_of_many_images_that_cannot_be_read_the_first_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, *others = small_snapshot(home, images=25).images("train")
+    for image in others:
+        image.path.write_bytes(b"no picture")
+    out = home / "out"
+    assert run(["--home", str(home), "dataset", "view", "shapes", "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    notes = [line for line in told.err.splitlines() if line.startswith("not shown: ")]
+    assert [str(image.path) in line for image, line in zip(others[:10], notes, strict=False)] == [True] * 10
+    assert notes[10:] == ["not shown: 4 more"]
+    assert told.out.startswith("1 of 15 images")
+    assert first.filename in (out / "index.html").read_text()
+
+
+@pytest.mark.parametrize("mode", [[], ["--json"]], ids=["people", "machines"])
+def test_images_that_were_moved_are_refused_with_what_mends_it(
+    home: Path, mode: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = small_snapshot(home)
+    (home / "pictures").rename(home / "elsewhere")
+    out = home / "out"
+    assert run(["--home", str(home), "dataset", "view", "shapes", "--out", str(out), *mode]) == 2
+    told = capsys.readouterr()
+    lost = snapshot.images("train")[0].path
+    assert f"none of the 6 images can be read; the first: cannot read {lost}: No such file" in told.err
+    assert "teppr annotations ingest FILE --again" in told.err
+    assert "page" not in told.out
+    assert not out.exists()
+
+
+def test_close_ups_are_shown_where_no_image_can_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = small_snapshot(home)
+    snapshot.images("train")[0].path.unlink()
+    options = ["--count", "1", "--out", str(home / "out")]
+    assert run(["--home", str(home), "dataset", "view", "shapes", *options]) == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("0 of 6 images")
+    assert "not shown: cannot read" in told.err
+
+
 def test_what_is_not_there_is_refused_with_what_is(home: Path) -> None:
     snapshot = small_snapshot(home)
     with pytest.raises(UnknownName, match=r"no label of shapes@\w+ 'cat'; known: circle, square, triangle"):

@@ -257,6 +257,14 @@ def test_pycocotools_reads_every_shape(tmp_path: Path, shape: Shape) -> None:
         assert (drawn == expected).all()
 
 
+def test_a_box_is_given_no_outline(tmp_path: Path) -> None:
+    COCO_FORMAT.write([record(Rect(1, 2, 3, 4), Polygon((TRIANGLE,)))], tmp_path / "out.json")
+    box, outlined = loaded(tmp_path / "out.json").loadAnns([1, 2])
+    assert (box["segmentation"], box["bbox"]) == ([], [1, 2, 3, 4])
+    assert "shape" not in box
+    assert outlined["segmentation"]
+
+
 def test_a_polygon_of_too_few_corners_does_not_trouble_pycocotools(tmp_path: Path) -> None:
     shapes = [Polygon((TRIANGLE, ((1, 1), (2, 2)))), Polygon((((1, 1),),)), Polygon(((),))]
     COCO_FORMAT.write([record(*shapes)], tmp_path / "out.json")

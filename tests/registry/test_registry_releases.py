@@ -1,9 +1,6 @@
 """Releases: written once, found by key and alias, never believed half-written."""
 
 import json
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +13,7 @@ from teppr.files import HALF_WRITTEN
 from teppr.registry.acceptance import Verdict
 from teppr.registry.bundle import Bundle
 from teppr.registry.releases import RECORD, Registry, ReleaseRecord
+from teppr.testing.killing import run_killed
 
 RECORD_1 = ReleaseRecord(
     key="acme-ods-1",
@@ -174,25 +172,15 @@ def test_a_broken_record_is_refused(home: Path, bundle: Bundle, text: str, error
 
 
 PUBLISHER = """
-import os, signal, sys
-from dataclasses import replace
+import sys
 from pathlib import Path
 from teppr.registry.bundle import Bundle
 from teppr.registry.releases import Registry
+from teppr.testing.killing import die_at
 from test_registry_releases import RECORD_1
 
 home, bundle, moment, count = sys.argv[1:]
-left = int(count)
-
-def die(event, arguments):
-    # The system ends the process at this very moment, as a power cut would.
-    global left
-    if event == moment:
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(die)
+die_at(moment, int(count))
 Registry(Path(home)).publish(Bundle.open(Path(bundle)), RECORD_1)
 """
 MOMENTS = [("shutil.copytree", 1), ("open", 12), ("open", 25), ("os.rename", 1), ("os.rename", 2)]
@@ -200,9 +188,7 @@ MOMENTS = [("shutil.copytree", 1), ("open", 12), ("open", 25), ("os.rename", 1),
 
 @pytest.mark.parametrize(("moment", "count"), MOMENTS)
 def test_a_killed_publish_leaves_nothing_that_is_believed(home: Path, bundle: Bundle, moment: str, count: int) -> None:
-    program = [sys.executable, "-c", PUBLISHER, str(home), str(bundle.path), moment, str(count)]
-    done = subprocess.run(program, capture_output=True, text=True, cwd=Path(__file__).parent)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_killed(PUBLISHER, home, bundle.path, moment, count, folder=Path(__file__).parent)
     registry = Registry(home)
     assert registry.list() == []
     with pytest.raises(UnknownName):

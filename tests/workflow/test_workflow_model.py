@@ -3,16 +3,16 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from teppr.errors import BadFile, Corrupt, UnknownName
 from teppr.registry.bundle import Bundle
-from teppr.registry.releases import Registry, ReleaseRecord
-from teppr.testing.bundles import COLORS, colored_picture, small_bundle
+from teppr.registry.releases import Registry
+from teppr.testing.bundles import COLORS, colored_picture
 from teppr.testing.datasets import small_snapshot
+from teppr.testing.releases import small_release
 from teppr.workflow.begin import begin
 from teppr.workflow.experiment import parse_experiment
 from teppr.workflow.model import open_model
@@ -20,28 +20,11 @@ from teppr.workflow.run import Run
 
 
 @pytest.fixture
-def in_production(home: Path, tmp_path: Path) -> Bundle:
+def in_production(home: Path) -> Bundle:
     """The small model as acme-ods-1, in production."""
-    bundle = small_bundle(tmp_path / "bundle")
-    registry = Registry(home)
-    record = ReleaseRecord(
-        key="acme-ods-1",
-        architecture="color_finder",
-        problem="ods",
-        created=datetime(2026, 11, 22, tzinfo=UTC),
-        creator="",
-        run="none",
-        dataset="none",
-        metrics={},
-        acceptance=(),
-        accepted=True,
-        forced=False,
-        why="",
-        measured={},
-    )
-    registry.publish(bundle, record)
-    registry.point("acme-ods@production", "acme-ods-1")
-    return bundle
+    release = small_release(home)
+    Registry(home).point("acme-ods@production", "acme-ods-1")
+    return Bundle.open(release.bundle_path)
 
 
 def test_a_release_is_opened_by_key_alias_and_folder(home: Path, in_production: Bundle) -> None:

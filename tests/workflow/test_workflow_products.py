@@ -1,10 +1,9 @@
 """Runs and releases as what was made of datasets."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from teppr.registry.releases import Registry, ReleaseRecord
-from teppr.testing.bundles import small_bundle
+from teppr.registry.releases import Registry
+from teppr.testing.releases import small_release
 from teppr.workflow.experiment import parse_experiment
 from teppr.workflow.products import products
 from teppr.workflow.run import Run, StageState, create_run
@@ -16,33 +15,14 @@ def begun(home: Path, dataset: str, weights: str = "imagenet") -> Run:
     return create_run(home, parse_experiment(EXPERIMENT.format(dataset=dataset, weights=weights), name="signs.yml"))
 
 
-def release(home: Path, tmp_path: Path, key: str, run: str, dataset: str) -> None:
-    record = ReleaseRecord(
-        key=key,
-        architecture="color_finder",
-        problem="ods",
-        created=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
-        creator="AIE3",
-        run=run,
-        dataset=dataset,
-        metrics={},
-        acceptance=(),
-        accepted=True,
-        forced=False,
-        why="",
-        measured={},
-    )
-    Registry(home).publish(small_bundle(tmp_path / key, key), record)
-
-
 def test_a_home_without_any_has_none(home: Path) -> None:
     assert list(products(home)) == []
 
 
-def test_runs_and_releases_say_what_they_are_made_from(home: Path, tmp_path: Path) -> None:
+def test_runs_and_releases_say_what_they_are_made_from(home: Path) -> None:
     first = begun(home, "signs@3f9a1c22b7d0")
     first.mark("train", StageState.FINISHED)
-    release(home, tmp_path, "acme-ods-1", first.id, "signs@3f9a1c22b7d0")
+    small_release(home, "acme-ods-1", run=first.id, dataset="signs@3f9a1c22b7d0")
     Registry(home).point("acme-ods@production", "acme-ods-1")
 
     run, made = products(home)
@@ -57,7 +37,7 @@ def test_a_run_says_which_run_or_release_its_weights_are_of(home: Path, tmp_path
     first = begun(home, "signs@3f9a1c22b7d0")
     first.best.parent.mkdir()
     first.best.write_bytes(b"weights")
-    release(home, tmp_path, "acme-ods-1", first.id, "signs@3f9a1c22b7d0")
+    small_release(home, "acme-ods-1", run=first.id, dataset="signs@3f9a1c22b7d0")
     Registry(home).point("acme-ods@production", "acme-ods-1")
     elsewhere = tmp_path / "best.pt"
     elsewhere.write_bytes(b"weights")

@@ -1,9 +1,6 @@
 """Publishing a really trained run."""
 
 import json
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from teppr.errors import AlreadyThere, BadFile, BadInput, CriteriaNotMet, Unknow
 from teppr.files import HALF_WRITTEN
 from teppr.problems import PROBLEMS
 from teppr.registry.releases import Registry
+from teppr.testing.killing import run_killed
 from teppr.workflow.model import open_model
 from teppr.workflow.publish import PublishRequest, metric_of, publish
 from teppr.workflow.run import Run, StageState, list_runs
@@ -100,34 +98,27 @@ def test_unknown_figures_and_runs_that_are_not_evaluated_are_refused_at_once(hom
 
 
 KILLED = """
-import os, signal, sys
+import sys
 from teppr.cli.main import run
+from teppr.testing.killing import die_at
 
-home, reference, event_name, needle = sys.argv[1:]
-
-def die(event, arguments):
-    # The system ends the process at this very moment, as a power cut would.
-    if event == event_name and any(needle in str(each) for each in arguments):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(die)
+home, reference, moment, about = sys.argv[1:]
+die_at(moment, about=about)
 sys.exit(run(["--home", home, "publish", reference]))
 """
 
 
 @pytest.mark.parametrize(
-    ("event", "needle"),
+    ("moment", "about"),
     [
         pytest.param("open", "network/model.onnx", id="while exporting"),
         pytest.param("os.rename", "acme/ods/1", id="just before the release"),
     ],
 )
 def test_a_killed_publish_leaves_no_release_and_the_next_one_does_it(
-    home: Path, evaluated: Run, event: str, needle: str
+    home: Path, evaluated: Run, moment: str, about: str
 ) -> None:
-    program = [sys.executable, "-c", KILLED, str(home), evaluated.id, event, needle]
-    done = subprocess.run(program, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    run_killed(KILLED, home, evaluated.id, moment, about)
     assert Registry(home).list() == []
     info = publish(evaluated, home, PublishRequest(key="acme-ods-1", accept=REACHED))
     assert Registry(home).verify(info.record.key) == []

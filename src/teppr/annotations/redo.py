@@ -20,6 +20,7 @@ UNREAD = "teppr_unread"
 """Attribute of an image that lists the regions that could not be read, and so are not in the file."""
 LABEL = "label"
 """Attribute of a region that is to be labelled, left blank, so that it is plain where the label belongs."""
+NAMELESS_SHOWN = 10
 WORTH_REDOING = (Severity.ERROR, Severity.WARNING)
 
 
@@ -30,17 +31,28 @@ class Redo:
     report: as of every file that is written
     unread: regions without a readable shape; they are told of in their image's attribute `UNREAD`
     whole_files: names of annotation files that are wrong as a whole, and must be delivered again as such
+    nameless: entries that have no image to be named by, such as label files of YOLO without one
+    nameless_at: where the first of these are in their documents
     """
 
     report: WriteReport = field(default_factory=WriteReport)
     unread: int = 0
     whole_files: list[str] = field(default_factory=list)
+    nameless: int = 0
+    nameless_at: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
         """The object that `teppr annotations findings REDO --json` prints."""
         report = self.report
         counts = {"images": report.images, "regions": report.regions, "not_said": report.not_said}
-        return {**counts, "unread": self.unread, "whole_files": self.whole_files}
+        nameless = {"nameless": self.nameless, "nameless_at": self.nameless_at}
+        return {**counts, "unread": self.unread, "whole_files": self.whole_files, **nameless}
+
+    def add_nameless(self, where: str) -> None:
+        """Count one; only the first are remembered, for there may be as many as images."""
+        self.nameless += 1
+        if len(self.nameless_at) < NAMELESS_SHOWN:
+            self.nameless_at.append(where)
 
 
 def write_redo(findings: Iterable[Finding], format_name: str, path: Path, least: Severity = Severity.ERROR) -> Redo:
@@ -77,8 +89,12 @@ def _records(findings: Iterable[Finding], severities: Collection[Severity], redo
             continue
         if image is not None:
             yield _record(image, together, severities, redo)
-        elif any(map(_is_error, together)):
+            continue
+        if any(_is_error(finding) and finding.scope == "file" for finding in together):
             redo.whole_files.append(Path(file).name)
+        for finding in together:
+            if finding.scope == "entry" and finding.severity in severities:
+                redo.add_nameless(finding.where)
 
 
 def _is_error(finding: Finding) -> bool:

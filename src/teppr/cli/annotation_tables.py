@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from teppr.cli.session import Session, print_table, say_next
+from teppr.cli.session import Session, note, print_table, say_next
 
 if TYPE_CHECKING:
     from teppr.annotations.report import IngestReport
     from teppr.annotations.statistics import Statistics
     from teppr.store.contract import FindingQuery, Store
+    from teppr.types import Finding
 
 FINDINGS_SHOWN = 40
 """So many findings are shown; files and --json hold all."""
@@ -56,11 +57,11 @@ def show_report(session: Session, report: IngestReport, severities: Mapping[str,
 def show_findings(session: Session, store: Store, query: FindingQuery) -> None:
     """The first findings, one a row."""
     shown, count = [], 0
+    folders = _folders(store)
     for found in store.findings(query):
         count += 1
         if count <= FINDINGS_SHOWN:
-            region = "" if found.region_index is None else f", region {found.region_index}"
-            place = f"{found.image or Path(found.file).name}{region}"
+            place = found.where if found.file in folders and found.where else _place(found)
             shown.append((found.rule, found.severity.value, found.annotator or "", place, found.message))
     if not count:
         typer.echo("no findings")
@@ -69,6 +70,22 @@ def show_findings(session: Session, store: Store, query: FindingQuery) -> None:
     print_table(session.console, "Findings", columns, shown)
     if count > FINDINGS_SHOWN:
         typer.echo(f"the first {FINDINGS_SHOWN} of {count}; --csv, --html and --json give all")
+
+
+def _folders(store: Store) -> set[str]:
+    """Paths of the documents that are folders of files: only where a finding is in them says in which."""
+    from teppr.formats.contract import FORMATS
+
+    files = [summary.file for summary in store.files()]
+    # A format on record may be of a package that is no longer installed.
+    known = {file.format for file in files}.intersection(FORMATS.names())
+    folders = {name for name in known if FORMATS.load(name).layout == "folder"}
+    return {file.path for file in files if file.format in folders}
+
+
+def _place(found: Finding) -> str:
+    region = "" if found.region_index is None else f", region {found.region_index}"
+    return f"{found.image or Path(found.file).name}{region}"
 
 
 def show_statistics(session: Session, counted: Statistics) -> None:
@@ -92,3 +109,9 @@ def show_statistics(session: Session, counted: Statistics) -> None:
     found = counted.findings_by("annotator")
     broken = [(who or "unknown", rule, n) for who, rules in found.items() for rule, n in sorted(rules.items())]
     print_table(session.console, "Findings", ("annotator", "rule", "times"), broken)
+
+
+def say_what_is_not_said(not_said: dict[str, int]) -> None:
+    """What a format could not say, each with how often."""
+    for sentence, times in not_said.items():
+        note(f"not written, {times} times: {sentence}")

@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.annotation_export import convert, export
 from teppr.cli.annotation_people import agreement, duplicates, history, withdraw
-from teppr.cli.annotation_tables import severities_found, show_findings, show_report, show_statistics
+from teppr.cli.annotation_tables import (
+    say_what_is_not_said,
+    severities_found,
+    show_findings,
+    show_report,
+    show_statistics,
+)
+from teppr.cli.on_record import check_annotator, file_key
 from teppr.cli.problem_options import OnlyProblem, Problem
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 from teppr.types import Provenance, Severity
 
 if TYPE_CHECKING:
-    from teppr.formats.contract import WriteReport
     from teppr.store.contract import FindingQuery, Store
-
-Force: TypeAlias = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -145,12 +150,12 @@ def findings(
         raise BadInput("--as needs the file to write: teppr annotations findings --as via redo.json")
     session: Session = ctx.obj
     with session.open_record() as store:
-        if annotator is not None and annotator not in (known := _annotators(store)):
-            raise UnknownName.of("annotator on record", annotator, known)
+        if annotator is not None:
+            check_annotator(store, annotator)
         query = FindingQuery(
             problem=problem,
             annotator=annotator,
-            file=_file_key(file),
+            file=file_key(file),
             rule=rule,
             severity=severity,
             with_past=superseded,
@@ -183,7 +188,10 @@ def _write_redo(store: Store, query: FindingQuery, format_name: str, path: Path,
         note(f"{redo.unread} regions have no readable shape; their images say which (attribute teppr_unread)")
     for name in redo.whole_files:
         note(f"wrong as a whole, to be delivered again: {name}")
-    _say_what_is_not_said(redo.report.not_said)
+    if redo.nameless:
+        some = ", ".join(redo.nameless_at) + (" ..." if redo.nameless > len(redo.nameless_at) else "")
+        note(f"{redo.nameless} entries have no image and so are not in it, to be mended where they are: {some}")
+    say_what_is_not_said(redo.report.not_said)
 
 
 @app.command()
@@ -263,92 +271,9 @@ def files(
     )
 
 
-@app.command()
-def export(
-    ctx: typer.Context,
-    target: Annotated[Path, typer.Argument(help="File to write.")],
-    format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
-    problem: OnlyProblem = None,
-    annotator: Annotated[list[str] | None, typer.Option(help="Only of this annotator; may be repeated.")] = None,
-    file: Annotated[list[str] | None, typer.Option(help="Only of this annotation file: path, or sha256.")] = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    r"""Write what was accepted as one annotation file.
-
-    What the format cannot say is counted and named. A file that is there already is refused (exit code 1) unless
-    --force is given.
-
-    \b
-    Examples:
-      teppr annotations export all.json --format coco
-      teppr annotations export at1.json --format via --annotator AT1 --problem ods
-    """
-    from teppr.annotations.export import export as run
-    from teppr.store.contract import ImageQuery
-
-    session: Session = ctx.obj
-    with session.open_record() as store, progress("writing annotations") as bar:
-        query = ImageQuery(
-            problem=problem,
-            annotators=tuple(annotator) if annotator else None,
-            files=_on_record(store, file) if file else None,
-        )
-        _refuse_to_overwrite(target, force=force)
-        report = run(store, query, format_name, target, bar)
-    if as_json:
-        print_json({"path": str(target), **_written(report)})
-        return
-    typer.echo(f"{report.images} images with {report.regions} regions in {target}")
-    _say_what_is_not_said(report.not_said)
-
-
-@app.command()
-def convert(
-    source: Annotated[Path, typer.Argument(help="Annotation file to read.")],
-    target: Annotated[Path, typer.Argument(help="File to write.")],
-    format_name: Annotated[str, typer.Option("--format", help="Format to write.")] = "coco",
-    label_attribute: Annotated[str | None, typer.Option(help="Attribute whose value is the label.")] = None,
-    label: Annotated[str | None, typer.Option(help="The one label of regions without attributes.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the images; gives widths and heights that the source does not say.")
-    ] = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    r"""Turn an annotation file into another format, without the database; nothing is checked.
-
-    A file that is there already is refused (exit code 1) unless --force is given.
-
-    \b
-    Examples:
-      teppr annotations convert via_region_data.json coco.json --format coco --label-attribute name
-      teppr annotations convert instances.json via.json --format via
-      teppr annotations convert via_region_data.json coco.json --images photos/
-    """
-    from teppr.annotations.convert import convert as run
-    from teppr.formats.contract import ReadOptions
-
-    _refuse_to_overwrite(target, force=force)
-    with progress("converting") as bar:
-        done = run(
-            source, target, format_name, ReadOptions(label_attribute=label_attribute, label=label), bar, images=images
-        )
-    for sentence in done.notes:
-        note(sentence)
-    if as_json:
-        names = {"path": str(target), "from": done.source_format, "to": done.target_format}
-        print_json({**names, **_written(done.report)})
-        return
-    report = done.report
-    formats = f"{done.source_format} to {done.target_format}"
-    typer.echo(f"{report.images} images with {report.regions} regions from {formats} in {target}")
-    _say_what_is_not_said(report.not_said)
-    if report.sizes_missing:
-        remedy = "; give --images FOLDER" if images is None else ""
-        note(f"width and height of {report.sizes_missing} images are not known{remedy}")
-    for part in done.examples:
-        note(f"not read: {part.message} - at {part.where}")
+# Here, for help lists commands in this order.
+app.command()(export)
+app.command()(convert)
 
 
 @app.command()
@@ -415,41 +340,3 @@ def verify(
 
 for command in (agreement, duplicates, history, withdraw):
     app.command()(command)
-
-
-def _on_record(store: Store, files: list[str]) -> tuple[str, ...]:
-    """The sha256 of files given by path or sha256; raises UnknownName for one that is not on record."""
-    from teppr.errors import UnknownName
-
-    by_key = {key: found.file.sha256 for found in store.files() for key in (found.file.path, found.file.sha256)}
-    for file in files:
-        if _file_key(file) not in by_key:
-            raise UnknownName.of("annotation file on record", file, (key for key in by_key if "/" in key))
-    return tuple(by_key[_file_key(file) or file] for file in files)
-
-
-def _annotators(store: Store) -> set[str]:
-    return {summary.file.annotator for summary in store.files() if summary.file.annotator}
-
-
-def _file_key(file: str | None) -> str | None:
-    """A file as the store has it: by sha256, or by its absolute path."""
-    is_sha256 = file is not None and len(file) == 64 and all(letter in "0123456789abcdef" for letter in file)
-    return file if file is None or is_sha256 else str(Path(file).absolute())
-
-
-def _refuse_to_overwrite(target: Path, *, force: bool) -> None:
-    from teppr.errors import AlreadyThere
-
-    if target.is_file() and not force:
-        raise AlreadyThere(f"{target} is there already; choose another name, or overwrite it: --force")
-
-
-def _written(report: WriteReport) -> dict[str, object]:
-    said = {"images": report.images, "regions": report.regions, "sizes_missing": report.sizes_missing}
-    return {**said, "not_said": report.not_said}
-
-
-def _say_what_is_not_said(not_said: dict[str, int]) -> None:
-    for sentence, times in not_said.items():
-        note(f"not written, {times} times: {sentence}")

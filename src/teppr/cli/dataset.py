@@ -10,6 +10,7 @@ import typer
 
 from teppr.cli.dataset_export import export
 from teppr.cli.dataset_look import inspect, leakage, stats, view
+from teppr.cli.dataset_options import Reference
 from teppr.cli.dataset_tables import show_dataset, size_of
 from teppr.cli.dataset_versions import delete, diff, lineage, pack, unpack
 from teppr.cli.problem_options import Problem
@@ -23,8 +24,6 @@ app = typer.Typer(no_args_is_help=True)
 
 FAR_FROM_ASKED = 0.02
 """A share of the images."""
-
-Reference = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
 
 
 @app.command()
@@ -50,7 +49,8 @@ def create(
     ] = None,
     split: Annotated[str | None, typer.Option(help="train/val/test or train/val; default 70/20/10.")] = None,
     assign: Annotated[
-        list[str] | None, typer.Option(metavar="SPLIT=FILE", help="Let annotation files say the split; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="SPLIT=FILE", help="Let annotation files, or lists of images, say the split; repeatable."),
     ] = None,
     folds: Annotated[int | None, typer.Option(help="Instead of --split, so many equal parts fold1, fold2 ...")] = None,
     extend: Annotated[
@@ -107,6 +107,7 @@ def create(
       teppr dataset create street --extend 6ae2ad195e98
       teppr dataset create street --folds 5
       teppr dataset create cars --assign train=train_multiclass.json --assign "val=val_*.json"
+      teppr dataset create cells --assign train=BCCD/ImageSets/Main/train.txt --assign val=BCCD/ImageSets/Main/val.txt
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.datasets import create as room
     from teppr.datasets.cap import Cap, max_background_of
@@ -147,13 +148,7 @@ def create(
         _refuse(session, refused, as_json=json)
         raise typer.Exit(refused.exit_code) from None
     show_dataset(session, snapshot, time.perf_counter() - began, as_json=json)
-    if alone := snapshot.document.split.alone:
-        note(f"images that lack what the others are grouped by, each a group of its own: {alone}")
-    for sentence in _far_from_asked(snapshot):
-        note(sentence)
-    if not json:
-        trained = f"{name}#{snapshot.splits[0]}" if folds else name
-        typer.echo(f"next: an experiment file that says 'dataset: {trained}', and {session.command('train', 'FILE')}")
+    _say_of(session, snapshot, as_json=json)
 
 
 @app.command("list")
@@ -266,6 +261,18 @@ def path(ctx: typer.Context, reference: Reference, json: Json = False) -> None:
         print_json({"dataset": snapshot.reference, "path": snapshot.path})
     else:
         typer.echo(snapshot.path)
+
+
+def _say_of(session: Session, snapshot: Snapshot, *, as_json: bool) -> None:
+    """What is remarkable about a dataset that was made, and what is done next with it."""
+    document = snapshot.document
+    if document.split.alone:
+        note(f"images that lack what the others are grouped by, each a group of its own: {document.split.alone}")
+    for sentence in _far_from_asked(snapshot):
+        note(sentence)
+    if not as_json:
+        trained = snapshot.name if "train" in snapshot.splits else f"{snapshot.name}#{snapshot.splits[0]}"
+        typer.echo(f"next: an experiment file that says 'dataset: {trained}', and {session.command('train', 'FILE')}")
 
 
 def _far_from_asked(snapshot: Snapshot) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from teppr.cli.dataset_options import Reference
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 
 def export(
     ctx: typer.Context,
-    reference: Annotated[
-        str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
-    ],
+    reference: Reference,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write; it must not exist yet.")],
     format_name: Annotated[
         str, typer.Option("--format", help="Format to write: coco, yolo, voc, tfrecord ...")
@@ -33,7 +32,7 @@ def export(
     r"""Write the splits of a dataset version for other programs; the folder is whole or absent.
 
     Labels have the same numbers in every split. What the format cannot say is counted and named. Copied images are
-    compared with their checksums; links are hard, or symbolic where OUT is on another file system.
+    compared with their checksums, linked ones are not. Links are hard, or symbolic where OUT is on another file system.
 
     \b
     What is in OUT:
@@ -60,6 +59,9 @@ def export(
     options = ExportOptions(splits=tuple(split or ()), images=images, shards=shards)
     with progress(f"Export {snapshot.reference}") as bar:
         reports = run(snapshot, format_name, out, options, bar)
+    if images == "link":
+        verify = session.command("dataset", "verify", reference)
+        note(f"linked images are not compared with their checksums, and who edits one edits the dataset's: {verify}")
     if json:
         splits = {name: _said(report) for name, report in reports.items()}
         head = {"dataset": snapshot.reference, "format": format_name, "path": str(out)}

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.dataset_options import Reference
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
 from teppr.errors import BadImage
 
 if TYPE_CHECKING:
     from teppr.datasets.leakage import Leakage
     from teppr.datasets.statistics import SplitStatistics
-
-Reference: TypeAlias = Annotated[
-    str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")
-]
+    from teppr.datasets.view import View
 
 ROWS_SHOWN = 60
 UNREADABLE_SHOWN = 10
@@ -56,6 +54,7 @@ def view(
         seen = look_at(
             snapshot, options, max_pixels=settings.max_image_pixels, workers=settings.worker_count, progress=bar
         )
+    _check_any_shown(seen)
     page, *sheets = write_view(seen, out or Path(f"view-{snapshot.name}-{split}"))
     for sentence in seen.unreadable[:UNREADABLE_SHOWN]:
         note(f"not shown: {sentence}")
@@ -69,14 +68,15 @@ def view(
     typer.echo(f"{len(seen.pictures)} of {seen.images} images, {sum(len(one.crops) for one in seen.labels)} close-ups")
     typer.echo(f"page: {page}")
     typer.echo(f"sheets: {len(sheets)} PNG files beside it")
-    _check_any_shown(seen.unreadable, len(seen.pictures))
 
 
-def _check_any_shown(unreadable: Sequence[str], shown: int) -> None:
-    if unreadable and not shown:
+def _check_any_shown(seen: View) -> None:
+    is_any_shown = seen.pictures or any(one.crops for one in seen.labels)
+    if seen.unreadable and not is_any_shown:
         raise BadImage(
-            f"none of the {len(unreadable)} images can be read; if they were moved, ingest their annotation files from "
-            "where they are now (teppr annotations ingest FILE --again) and create the dataset again",
+            f"none of the {len(seen.unreadable)} images can be read; the first: {seen.unreadable[0]}; if they were "
+            "moved, ingest their annotation files from where they are now (teppr annotations ingest FILE --again) and "
+            "create the dataset again",
             reason="missing",
         )
 

@@ -22,6 +22,8 @@ INKS = "█▓▒░▞"
 """A filling for each split in turn."""
 LABELS_SHOWN = 40
 """So many labels are shown, the most frequent ones; --all and --json give all."""
+SPLITS_SIDE_BY_SIDE = 5
+"""More of them, as folds are, would not fit a terminal."""
 NAMES_SHOWN = 20
 """So many images are named; --json gives all."""
 NOT_SHOWN = ("stages", "aliases", "sha256", "created")
@@ -41,12 +43,12 @@ def show_dataset(
         head = {"name": snapshot.name, "version": snapshot.version, "problem": snapshot.problem, "labels": labels}
         print_json({**head, "splits": splits, "seconds": seconds})
         return
-    legend = " ".join(f"{_ink(i)} {split}" for i, split in enumerate(snapshot.splits))
     frequent = sorted(labels, key=lambda label: -_regions(snapshot, label))
     shown = frequent if all_labels else frequent[:LABELS_SHOWN]
-    title = f"{snapshot.reference}: images / regions, and of its images how many ({legend})"
-    columns = ("label", *(_head(snapshot, split) for split in snapshot.splits), "images")
-    print_table(session.console, title, columns, _label_rows(snapshot, shown))
+    if len(snapshot.splits) > SPLITS_SIDE_BY_SIDE:
+        _show_long(session, snapshot, shown)
+    else:
+        _show_wide(session, snapshot, shown)
     if len(shown) < len(labels):
         typer.echo(f"the {len(shown)} most frequent of {len(labels)} labels; --all gives all")
     for name, value in _made(snapshot):
@@ -54,6 +56,35 @@ def show_dataset(
     for reason, count in document.left_out.items():
         note(f"{reason}: {count}")
     typer.echo(snapshot.path)
+
+
+def _show_wide(session: Session, snapshot: Snapshot, labels: Sequence[str]) -> None:
+    """The splits side by side."""
+    legend = " ".join(f"{_ink(i)} {split}" for i, split in enumerate(snapshot.splits))
+    title = f"{snapshot.reference}: images / regions, and of its images how many ({legend})"
+    columns = ("label", *(_head(snapshot, split) for split in snapshot.splits), "images")
+    print_table(session.console, title, columns, _label_rows(snapshot, labels))
+
+
+def _show_long(session: Session, snapshot: Snapshot, labels: Sequence[str]) -> None:
+    """A row for each split, and of each label in how many images of a split it is."""
+    tables = {split: snapshot.document.splits[split] for split in snapshot.splits}
+    splits = [
+        (split, table.images, table.regions, sum(count.images > 0 for count in table.per_label.values()))
+        for split, table in tables.items()
+    ]
+    splits.append(("all", snapshot.document.images, snapshot.document.regions, len(snapshot.labels)))
+    shares = snapshot.document.split.shares
+    title = f"{snapshot.reference}: {len(tables)} splits"
+    if len(asked := set(shares.values())) == 1:
+        title += f", {asked.pop():.1%} of the images asked for each"
+    print_table(session.console, title, ("split", "images", "regions", "labels"), splits)
+    rows = []
+    for label in labels:
+        images = [table.per_label[label].images for table in tables.values()]
+        rows.append((label, sum(images), _regions(snapshot, label), min(images), max(images)))
+    columns = ("label", "images", "regions", "images a split, fewest", "most")
+    print_table(session.console, f"{snapshot.reference}: labels", columns, rows)
 
 
 def _regions(snapshot: Snapshot, label: str) -> int:

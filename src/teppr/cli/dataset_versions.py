@@ -7,18 +7,18 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
+from teppr.cli.dataset_options import Reference
 from teppr.cli.dataset_tables import show_diff, show_lineage, size_of
 from teppr.cli.session import Json, Session, note, print_json, progress, say_next
 from teppr.errors import AlreadyThere, TepprError
 
 Kind: TypeAlias = Literal["annotator", "file", "dataset", "run", "release"]
-Version = Annotated[str, typer.Argument(metavar="NAME[@VERSION]|FOLDER", help="The latest version without @VERSION.")]
 
 
 def diff(
     ctx: typer.Context,
-    one: Version,
-    other: Version,
+    one: Reference,
+    other: Reference,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="End with 1 where there is a difference.")] = False,
     json: Json = False,
 ) -> None:
@@ -121,7 +121,7 @@ def delete(
 
 def pack(
     ctx: typer.Context,
-    reference: Version,
+    reference: Reference,
     file: Annotated[Path, typer.Argument(help="File to write, *.tar.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     json: Json = False,

@@ -57,7 +57,10 @@ def max_background_of(text: str) -> int | Fraction:
     found = _SHARE.fullmatch(text)
     if not found:
         raise BadInput(f"--max-background is a number of images or a share of them: 500, 0.1 or 10%, got {text!r}")
-    return Fraction(found[1]) / (100 if found[2] else 1)
+    share = Fraction(found[1]) / (100 if found[2] else 1)
+    if share >= 1:
+        raise BadInput(f"--max-background as a share of all images is below 100%, got {text!r}")
+    return share
 
 
 def capped(images: Sequence[SelectedImage], cap: Cap) -> tuple[list[SelectedImage], dict[str, int]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from teppr.types import Shape
 
@@ -106,39 +106,40 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class All:
-    """What must hold together; nothing at all always does."""
+class _Joined:
+    """Parts with a word between them."""
 
     parts: tuple[Tree, ...] = ()
+    word: ClassVar[str]
+
+    def fields(self) -> Iterator[str]:
+        """The fields that are asked about."""
+        return (field for part in self.parts for field in part.fields())
+
+    def __str__(self) -> str:
+        return f" {self.word} ".join(map(_within, self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class All(_Joined):
+    """What must hold together; nothing at all always does."""
+
+    word: ClassVar[str] = "and"
 
     def holds(self, value_of: Lookup) -> bool:
         """Whether every part does."""
         return all(part.holds(value_of) for part in self.parts)
 
-    def fields(self) -> Iterator[str]:
-        """The fields that are asked about."""
-        return (field for part in self.parts for field in part.fields())
-
-    def __str__(self) -> str:
-        return " and ".join(map(_within, self.parts))
-
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    """Of what one must hold at least."""
+class Either(_Joined):
+    """Of what one must hold at least; of nothing at all none does."""
 
-    parts: tuple[Tree, ...]
+    word: ClassVar[str] = "or"
 
     def holds(self, value_of: Lookup) -> bool:
         """Whether any part does."""
         return any(part.holds(value_of) for part in self.parts)
-
-    def fields(self) -> Iterator[str]:
-        """The fields that are asked about."""
-        return (field for part in self.parts for field in part.fields())
-
-    def __str__(self) -> str:
-        return " or ".join(map(_within, self.parts))
 
 
 Tree: TypeAlias = Condition | Not | All | Either
@@ -165,7 +166,7 @@ def _conjuncts(tree: Tree) -> Iterator[Tree]:
 
 
 def _within(tree: Tree) -> str:
-    return f"({tree})" if isinstance(tree, All | Either) else str(tree)
+    return f"({tree})" if isinstance(tree, _Joined) else str(tree)
 
 
 def _quoted(text: str) -> str:

@@ -26,6 +26,7 @@ from teppr.progress import QUIET, Progress
 from teppr.store.contract import Store
 from teppr.types import Ints
 
+UNNAMED = "images that no list of --assign names"
 SHARES = {"train": 7, "val": 2, "test": 1}
 
 
@@ -35,7 +36,8 @@ class CreateOptions:
 
     shares: {split: share} by the splitter (see `teppr.datasets.split.shares_of`); None = those of the version that is
         extended, else 70/20/10
-    assign: {split: patterns of annotation files}; where given, files say the split and `shares` are not used
+    assign: {split: patterns of annotation files, or lists of images}; where given, files say the split and `shares` are
+        not used
     extend: a dataset version whose images stay in their splits
     by, near_duplicates: what goes to one split whole, see `teppr.datasets.groups.Grouping`; None = as in the version
         that is extended, else only copies of the same bytes
@@ -56,9 +58,9 @@ class CreateOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Placed:
-    """The split of each image, and what the dataset says of how it came there."""
+    """The split of each image, None for those left out, and what the dataset says of how it came there."""
 
-    splits: Sequence[str]
+    splits: Sequence[str | None]
     record: SplitRecord
     left_out: Mapping[str, int] = field(default_factory=dict)
 
@@ -89,7 +91,7 @@ def create(
         problem=specification.id,
         labels=selection.labels,
         colors=specification.colors,
-        rows=[_row(image, place) for image, place in zip(selection.images, placed.splits, strict=True)],
+        rows=[_row(image, place) for image, place in zip(selection.images, placed.splits, strict=True) if place],
         split=placed.record,
         filters=options.select.as_record(),
         parents=tuple(map(Parent.of, selection.files.values())),
@@ -119,7 +121,9 @@ def _by_files(selection: Selection, options: CreateOptions) -> _Placed:
         raise BadInput("near-duplicates are kept together by the splitter, and annotation files say the split here")
     files = {place: sorted(patterns) for place, patterns in options.assign.items()}
     record = SplitRecord(method="files", files=files, allow_missing=sorted(set(options.allow_missing)))
-    return _Placed(splits=assigned(selection, options.assign, options.allow_missing), record=record)
+    splits = assigned(selection, options.assign, options.allow_missing)
+    unnamed = splits.count(None)
+    return _Placed(splits=splits, record=record, left_out={UNNAMED: unnamed} if unnamed else {})
 
 
 def _by_shares(selection: Selection, options: CreateOptions, older: Older | None) -> _Placed:

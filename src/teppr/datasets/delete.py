@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teppr.datasets.lineage import Product
-from teppr.datasets.snapshot import created, dataset_versions, latest_version, version_folder
+from teppr.datasets.snapshot import created, dataset_names, dataset_versions, latest_version, version_folder
 from teppr.datasets.write import say_latest, tidy
 from teppr.errors import BadInput, Refused
 from teppr.files import HALF_WRITTEN, alone_in
@@ -35,7 +35,13 @@ def delete(home: Path, reference: str, products: Iterable[Product]) -> Deleted:
     said, UnknownName, and Refused naming the releases that were made from it.
     """
     if "@" not in reference:
-        raise BadInput(f"deleting needs the version as well, NAME@VERSION, got {reference!r}")
+        known = dataset_names(home)
+        if reference in known:
+            known = [f"{reference}@{version}" for version in dataset_versions(home, reference)]
+        raise BadInput(
+            f"deleting needs the version as well, NAME@VERSION, got {reference!r}; there are: "
+            f"{', '.join(known) or 'none yet'}"
+        )
     folder = version_folder(home, reference)
     dataset = folder.parent
     made = [product for product in products if _is_from(product, folder)]

@@ -101,8 +101,7 @@ class _Archive:
         member = tarfile.TarInfo(f"{self._folder}/{name}")
         member.size = size
         self._tar.addfile(member, content)
-        # It would remember each of a million.
-        self._tar.members.clear()  # type: ignore[attr-defined]
+        self._tar.members.clear()  # type: ignore[attr-defined] # it would remember each of a million
 
     def add_image(self, name: str, path: Path, sha256: str) -> None:
         try:

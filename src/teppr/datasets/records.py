@@ -30,7 +30,7 @@ DIGITS = 8
 class Names:
     """What images are called where they lie in one folder: as in the dataset, unless that could be another's name.
 
-    flat: folders in the names are left out
+    flat: names are told apart without the folders in them, for these will not be there
     Two names that differ in their suffix only are taken for the same, for their annotation files would be.
     """
 
@@ -51,14 +51,15 @@ class Names:
     def _key(self, filename: str) -> int:
         # Eight bytes a name, for there may be a million.
         own = self._within(filename)
-        name = (own.parent / own.stem).as_posix().casefold()
+        name = (own.stem if self._flat else (own.parent / own.stem).as_posix()).casefold()
         digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         return int.from_bytes(digest, "big", signed=True)
 
-    def _within(self, filename: str) -> PurePosixPath:
+    @staticmethod
+    def _within(filename: str) -> PurePosixPath:
         path = PurePosixPath(filename)
         leads_out = path.is_absolute() or ".." in path.parts
-        return PurePosixPath(path.name) if self._flat or leads_out else path
+        return PurePosixPath(path.name) if leads_out else path
 
 
 def image_rows(snapshot: Snapshot, split: str) -> pa.Table:

@@ -80,9 +80,8 @@ class Explanation:
             ]
             if self._others:
                 every = shlex.quote(",".join([name, *self._others]))
-                remedies.append(
-                    f"let it and the {len(self._others)} others that are too rare be missing: --allow-missing {every}"
-                )
+                count = 1 + len(self._others)
+                remedies.append(f"let all {count} that are too rare be missing: --allow-missing {every}")
             groups = int(self.matrix.degrees[label])
             rows.append({"label": name, "groups": groups, "splits": len(self.splits), "remedies": remedies})
         return rows

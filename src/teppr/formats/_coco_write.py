@@ -168,6 +168,7 @@ def _annotation(region: Region, category: int | None) -> dict[str, Any]:
 def _segmentation(shape: Shape) -> object:
     match shape:
         case Rect():
+            # None is known: its corners would be learnt as an outline by whoever trains on masks.
             return []
         case Polygon():
             return [_flat(ring) for ring in as_in_file(shape) if len(ring) >= 3]

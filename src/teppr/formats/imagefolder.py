@@ -111,6 +111,7 @@ def _records(folder: Path, images: Sequence[str], options: ReadOptions) -> Itera
             filename=name,
             where=name,
             regions=(region,),
+            size_bytes=(folder / name).stat().st_size,
             size_wh=_size_of(folder / name),
             attributes={SPLIT: split[0]} if split else {},
         )
@@ -167,12 +168,12 @@ def _put(record: ImageRecord, folder: Path, report: WriteReport, *, link: bool) 
     if place.exists():
         report.leave_out("image of the name of an earlier one of its label")
         return
-    count_of_image(record, ("size_wh",), report)
+    count_of_image(record, ("size_wh", "size_bytes"), report)
     place.parent.mkdir(exist_ok=True)
     put_copy(Path(record.path), place, link=link)
     report.images += 1
     report.regions += 1
     if record.filename != f"{folder.name}/{name}":
         report.leave_out("folder of an image, which its label takes the place of")
-    if record.size_wh != _size_of(place):
+    if record.size_wh != _size_of(place) or record.size_bytes not in (None, place.stat().st_size):
         report.leave_out("size of an image that is another than that of its file")

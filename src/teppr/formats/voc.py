@@ -75,7 +75,7 @@ class Voc(Format):
         self,
         splits: Iterable[SplitRecords],
         folder: Path,
-        options: SplitOptions,  # noqa: ARG002
+        options: SplitOptions,  # noqa: ARG002 - labels stand as names
     ) -> dict[str, WriteReport]:
         """Write one document of all, and `ImageSets/Main/train.txt` and the like."""
         return write_splits(splits, folder)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ LABELS = ("circle", "square", "triangle")
 COLORS = ((220, 60, 50), (60, 170, 70), (50, 90, 220))
 SPLITS = ("train", "train", "train", "val", "test")
 """Splits of the first images, then again from the start."""
+HALVES: Mapping[str, int] = MappingProxyType({"train": 1, "val": 1})
+"""Shares of a splitter's two equal splits."""
 
 
 def small_snapshot(
