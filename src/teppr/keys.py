@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Literal, TypeAlias
@@ -70,6 +70,7 @@ class ApiKey:
     sha256: of the whole key
     expires: from when on it holds no more; None = never
     revoked: since when it was taken back; None while it holds
+    replaced_by: id of the key that was made in its place
     """
 
     id: str
@@ -79,6 +80,7 @@ class ApiKey:
     created: datetime
     expires: datetime | None = None
     revoked: datetime | None = None
+    replaced_by: str | None = None
     limits: KeyLimits = NO_LIMITS
 
     def __post_init__(self) -> None:
@@ -97,10 +99,25 @@ class ApiKey:
         return "holds" if self.expires is None or now < self.expires else "expired"
 
 
-def new_secret() -> tuple[str, str]:
-    """The id and the whole text of a new key."""
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key as it is kept, and its whole text, which is there this once."""
+
+    kept: ApiKey
+    text: str = field(repr=False)
+
+
+def new_key(
+    name: str, role: Role, *, created: datetime, lifetime: timedelta | None = None, limits: KeyLimits = NO_LIMITS
+) -> NewKey:
+    """Make a key for a client; lifetime: how long it holds, None = for ever."""
     key_id = secrets.token_hex(4)
-    return key_id, f"tpr_{key_id}_{''.join(secrets.choice(DIGITS) for _ in range(SECRET_DIGITS))}"
+    text = f"tpr_{key_id}_{''.join(secrets.choice(DIGITS) for _ in range(SECRET_DIGITS))}"
+    expires = None if lifetime is None else created + lifetime
+    kept = ApiKey(
+        id=key_id, name=name, role=role, sha256=hash_of(text), created=created, expires=expires, limits=limits
+    )
+    return NewKey(kept, text)
 
 
 def hash_of(key: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadInput
-from teppr.keys import KEY, ApiKey, KeyLimits, Role, hash_of, new_secret, without_secrets
+from teppr.keys import KEY, ApiKey, KeyLimits, Role, hash_of, new_key, without_secrets
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 A_KEY = "tpr_0123abcd_" + "aB3" * 14 + "z"
@@ -28,16 +28,23 @@ def test_each_role_may_do_what_those_before_it_may() -> None:
 
 
 def test_a_new_key_has_the_form_and_its_own_id() -> None:
-    made = [new_secret() for _ in range(100)]
-    assert len({text for _, text in made}) == 100
-    for key_id, text in made:
-        found = KEY.fullmatch(text)
+    made = [new_key("acme", Role.CLIENT, created=NOW) for _ in range(100)]
+    assert len({new.text for new in made}) == 100
+    for new in made:
+        found = KEY.fullmatch(new.text)
         assert found is not None
-        assert found["id"] == key_id
+        assert found["id"] == new.kept.id
+        assert new.kept.sha256 == hash_of(new.text)
+        assert new.text not in repr(new)
+
+
+def test_a_new_key_holds_for_its_lifetime() -> None:
+    assert new_key("acme", Role.CLIENT, created=NOW).kept.expires is None
+    assert new_key("acme", Role.CLIENT, created=NOW, lifetime=timedelta(days=1)).kept.expires == NOW + timedelta(days=1)
 
 
 def test_a_secret_has_256_bits_over_all_its_digits() -> None:
-    used = {digit for _ in range(200) for digit in new_secret()[1].rpartition("_")[2]}
+    used = {digit for _ in range(200) for digit in new_key("a", Role.CLIENT, created=NOW).text.rpartition("_")[2]}
     assert len(used) == 62
     assert 62**43 > 2**256
 

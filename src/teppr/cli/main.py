@@ -44,6 +44,8 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
     "model": Entry("model", "app", WORKFLOW, "List, show and verify published models."),
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP."),
+    "keys": Entry("keys", "app", SERVICE, "Create, list, rotate and revoke the keys that clients ask with."),
+    "audit": Entry("audit", "audit", SERVICE, "Say who changed what, and when."),
 }
 
 

@@ -53,9 +53,10 @@ class Access(ABC):
 
     @abstractmethod
     def rotate(self, key_id: str, successor: ApiKey, until: datetime, entry: AuditEntry) -> None:
-        """Keep the key's successor and let the key expire at `until`, or when it does anyhow if that is earlier.
+        """Keep the key's successor, whose id is noted with the key, and let the key expire at `until`.
 
-        Raises UnknownName, Refused for a key that holds no more, AlreadyThere as `put`.
+        Where it expires earlier anyhow, that stays. Raises UnknownName, Refused for a key that holds no more
+        or has a successor, AlreadyThere as `put`.
         """
 
     @abstractmethod

@@ -18,6 +18,7 @@ KEY_COLUMNS = (
     "created",
     "expires",
     "revoked",
+    "replaced_by",
     "requests_per_minute",
     "max_waiting",
 )
@@ -34,6 +35,7 @@ def row_of_key(key: ApiKey) -> dict[str, Any]:
         "created": text_of(key.created),
         "expires": None if key.expires is None else text_of(key.expires),
         "revoked": None if key.revoked is None else text_of(key.revoked),
+        "replaced_by": key.replaced_by,
         "requests_per_minute": key.limits.requests_per_minute,
         "max_waiting": key.limits.max_waiting,
     }
@@ -49,6 +51,7 @@ def key_of(row: Named) -> ApiKey:
         created=datetime.fromisoformat(row["created"]),
         expires=_moment(row["expires"]),
         revoked=_moment(row["revoked"]),
+        replaced_by=row["replaced_by"],
         limits=KeyLimits(requests_per_minute=row["requests_per_minute"], max_waiting=row["max_waiting"]),
     )
 

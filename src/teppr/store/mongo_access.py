@@ -62,6 +62,7 @@ class MongoAccess(Access):
 
         def change(session: Session) -> None:
             self._add(successor, session)
+            self._keys.update_one({"_id": key_id}, {"$set": {"replaced_by": successor.id}}, session=session)
             later = {"_id": key_id, "$or": [{"expires": None}, {"expires": {"$gt": text_of(until)}}]}
             self._keys.update_one(later, {"$set": {"expires": text_of(until)}}, session=session)
 

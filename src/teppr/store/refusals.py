@@ -32,8 +32,10 @@ def refuse_to_revoke(key_id: str, found: ApiKey | None, known: Iterable[str]) ->
 
 
 def refuse_to_rotate(key_id: str, found: ApiKey | None, known: Iterable[str], now: datetime) -> None:
-    """Raise UnknownName for a key that is not on record, Refused for one that holds no more."""
+    """Raise UnknownName for a key that is not on record, Refused for one that holds no more or was rotated."""
     refuse_to_revoke(key_id, found, known)
+    if found is not None and found.replaced_by is not None:
+        raise Refused(f"key {key_id} of {found.name} was rotated already: its successor is {found.replaced_by}")
     if found is not None and found.state(now) != "holds":
         raise Refused(
             f"key {key_id} of {found.name} expired on {found.expires:%Y-%m-%d %H:%M} UTC and cannot be rotated; "

@@ -57,8 +57,9 @@ class SqliteAccess(Access):
         with self._changing(entry) as connection:
             refuse_to_rotate(key_id, *_found(connection, key_id), entry.when)
             connection.execute(
-                "UPDATE api_keys SET expires = min(coalesce(expires, :until), :until) WHERE id = :id",
-                {"until": text_of(until), "id": key_id},
+                "UPDATE api_keys SET replaced_by = :new, expires = min(coalesce(expires, :until), :until) "
+                "WHERE id = :old",
+                {"until": text_of(until), "new": successor.id, "old": key_id},
             )
             _add(connection, successor)
 

@@ -26,7 +26,8 @@ CREATE INDEX rollups_by_file ON rollups (file_id, grouping);
 ACCESS = """
 CREATE TABLE api_keys (
     id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE,
-    created TEXT NOT NULL, expires TEXT, revoked TEXT, requests_per_minute INTEGER, max_waiting INTEGER
+    created TEXT NOT NULL, expires TEXT, revoked TEXT, replaced_by TEXT,
+    requests_per_minute INTEGER, max_waiting INTEGER
 );
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,

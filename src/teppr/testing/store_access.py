@@ -92,21 +92,24 @@ class AccessContract:
     ) -> None:
         store.access.put(api_key(1, expires=expires), entry(1))
         store.access.rotate(api_key(1).id, api_key(2), MADE + 24 * HOUR, entry(2))
-        assert list(store.access.all_keys()) == [api_key(1, expires=then), api_key(2)]
+        assert list(store.access.all_keys()) == [api_key(1, expires=then, replaced_by=api_key(2).id), api_key(2)]
         assert list(store.access.audit()) == [entry(2), entry(1)]
 
     def test_only_a_key_that_holds_is_rotated(self, store: Store) -> None:
         store.access.put(api_key(1, expires=MADE + 2 * HOUR), entry(1))
         store.access.put(api_key(2), entry(1))
         store.access.revoke(api_key(2).id, entry(1))
+        store.access.put(api_key(4), entry(4))
+        store.access.rotate(api_key(4).id, api_key(5), MADE + 99 * HOUR, entry(5))
         for old, error, words in (
             ("00000001", Refused, "expired on 2026-03-01 14:00 UTC.*teppr keys create"),
             ("00000002", Refused, "revoked already"),
+            ("00000004", Refused, "its successor is 00000005"),
             ("00000007", UnknownName, "00000001, 00000002"),
         ):
             with pytest.raises(error, match=words):
                 store.access.rotate(old, api_key(3), MADE + 9 * HOUR, entry(3))
-        assert [key.id for key in store.access.all_keys()] == ["00000001", "00000002"]
+        assert [key.id for key in store.access.all_keys()] == [f"{n:08x}" for n in (1, 2, 4, 5)]
 
     def test_a_successor_that_is_on_record_leaves_the_key_as_it_was(self, store: Store) -> None:
         store.access.put(api_key(1), entry(1))
