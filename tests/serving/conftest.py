@@ -14,6 +14,7 @@ from teppr.registry.runtime import Runtime
 from teppr.serving.app import make_app
 from teppr.serving.engine import Engine, EngineLimits
 from teppr.serving.protocols.contract import Service
+from teppr.serving.security import OFF
 from teppr.serving.server import Address, Server, listen, url_of
 from teppr.serving.upload import UploadLimits
 from teppr.testing.bundles import colored_picture, small_bundle
@@ -67,7 +68,7 @@ def answering() -> Answering:
 
 @pytest.fixture(scope="session")
 def client(service: Service) -> Iterator[httpx.Client]:
-    with _answering(make_app(service)) as asking:
+    with _answering(make_app(service, OFF)) as asking:
         yield asking
 
 

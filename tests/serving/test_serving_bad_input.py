@@ -17,6 +17,7 @@ from PIL import Image
 from teppr.serving.app import make_app
 from teppr.serving.engine import Engine
 from teppr.serving.protocols.contract import Service
+from teppr.serving.security import OFF
 from teppr.serving.upload import UploadLimits
 
 Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
@@ -281,7 +282,7 @@ def test_when_all_places_are_taken_it_says_when_to_come_back(
 
 def test_an_upload_that_takes_too_long_is_given_up(service: Service, answering: Answering) -> None:
     hasty = Service(engine=_engine_like(service), upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=0.2))
-    with answering(make_app(hasty)) as client:
+    with answering(make_app(hasty, OFF)) as client:
         url = client.base_url
         with socket.create_connection((url.host, url.port or 80), timeout=30) as slow:
             slow.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc" % PREDICT.encode())
@@ -292,7 +293,7 @@ def test_an_upload_that_takes_too_long_is_given_up(service: Service, answering: 
 
 def test_a_client_that_hangs_up_leaves_its_place(service: Service, answering: Answering) -> None:
     alone = Service(engine=_engine_like(service), upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=30))
-    with answering(make_app(alone)) as client:
+    with answering(make_app(alone, OFF)) as client:
         url = client.base_url
         for _ in range(2 * alone.engine.limits.max_requests):
             with socket.create_connection((url.host, url.port or 80), timeout=30) as gone:

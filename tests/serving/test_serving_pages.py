@@ -82,7 +82,7 @@ def test_the_document_of_the_api_tells_of_forms_answers_and_refusals(client: htt
     assert {"multipart/form-data", "application/json", "application/octet-stream", "image/*"} == set(forms)
     assert {"image", "q", "score_threshold", "filename"} == set(forms["multipart/form-data"]["schema"]["properties"])
     assert {"q", "score_threshold", "filename"} == {parameter["name"] for parameter in predict["parameters"]}
-    assert {"200", "400", "404", "408", "413", "415", "422", "503"} == set(predict["responses"])
+    assert {"200", "400", "401", "403", "404", "408", "413", "415", "422", "503"} == set(predict["responses"])
     assert "ValidationError" not in document["components"]["schemas"]
     named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= named

@@ -13,6 +13,7 @@ from teppr.errors import Refused
 
 if TYPE_CHECKING:
     from teppr.serving.protocols.contract import Service
+    from teppr.serving.security import Guard
     from teppr.serving.server import Address
     from teppr.settings import Settings
 
@@ -32,7 +33,7 @@ def serve(
         float | None, typer.Option(min=0, max=1, help="Leave out what scores lower; default: each model's own.")
     ] = None,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Listen where other machines reach it, although it asks for no keys.")
+        bool, typer.Option("--allow-remote", help="Listen where other machines reach it, although keys are off.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -54,23 +55,30 @@ def serve(
     session: Session = ctx.obj
     settings = session.settings
     address = Address(host=host or settings.host, port=settings.port if port is None else port)
-    _check_reach(address, allowed=allow_remote)
+    guard = _guard(session, address, allow_remote=allow_remote)
     service = _service(settings, model, threads or os.cpu_count() or 1, score_threshold)
     log_to_stderr()
     with listen(address) as bound:
         url = url_of(bound)
-        Server(make_app(service), on_ready=lambda: _say_ready(url, service, as_json=as_json)).run(sockets=[bound])
+        app = make_app(service, guard)
+        Server(app, on_ready=lambda: _say_ready(url, service, as_json=as_json)).run(sockets=[bound])
 
 
-def _check_reach(address: Address, *, allowed: bool) -> None:
-    if address.is_local:
-        return
-    if not allowed:
-        raise Refused(
-            f"{address.host} can be reached from other machines, and this service asks nobody for a key: "
-            "say --allow-remote if that is what you want, or put a proxy with authentication in front of 127.0.0.1"
-        )
-    note(f"warning: {address.host} can be reached from other machines, and this service asks nobody for a key")
+def _guard(session: Session, address: Address, *, allow_remote: bool) -> Guard:
+    """Who may ask at this address; raises Missing where keys are asked for and there is none."""
+    from teppr.serving.security import OFF, Guard
+
+    keys = session.settings.keys
+    if keys == "on" or (keys == "auto" and not address.is_local):
+        guard = Guard(session.settings.store_url)
+        guard.check(f"to make a key: {session.command('keys', 'create', 'NAME', '--role', 'client')}")
+        return guard
+    if not address.is_local:
+        reached = f"{address.host} can be reached from other machines, and keys are off (setting keys)"
+        if not allow_remote:
+            raise Refused(f"{reached}: say --allow-remote if that is what you want, or leave keys at auto")
+        note(f"warning: {reached}: whoever reaches it may do everything")
+    return OFF
 
 
 def _service(settings: Settings, names: list[str], threads: int, score_threshold_0_1: float | None) -> Service:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teppr.keys import without_secrets
 from teppr.serving.refusals import REQUEST_ID_HEADER
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -17,6 +18,8 @@ SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -39,7 +42,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if GIVEN_ID.fullmatch(given) else uuid4().hex
+        request_id = given if GIVEN_ID.fullmatch(given) and given == without_secrets(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         begun_at = time.perf_counter()
         status = 500
@@ -58,6 +61,8 @@ class Envelope:
             await self._app(scope, receive, send_on)
         finally:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
-            path = scope.get("raw_path", b"").decode("ascii", "replace")
+            path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
             spent_ms = 1000 * (time.perf_counter() - begun_at)
-            log.info("%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)
+            caller = scope["state"].get("caller")
+            key_id = caller.key_id if caller is not None and caller.key_id else "-"
+            log.info("%s %s %d %.1f ms %s %s", scope["method"], path, status, spent_ms, request_id, key_id)

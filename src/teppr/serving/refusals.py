@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from teppr.errors import BadImage, BadInput, TepprError, UnknownName
+from teppr.keys import without_secrets
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
@@ -74,7 +75,7 @@ def _answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     request_id = request_id_of(request)
-    body = {"error": error, "code": status, "detail": detail, "request_id": request_id}
+    body = {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
     return Response(
         orjson.dumps(body),
         status_code=status,

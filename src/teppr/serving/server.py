@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from teppr.errors import BadInput, Missing
+from teppr.keys import without_secrets
 
 GRACE_S = 30
 """How long requests under way may take once the process is asked to end."""
@@ -99,7 +100,17 @@ def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(0)
 
 
+class WithoutSecrets(logging.Formatter):
+    """Leaves the secrets of keys out of a line, and of the traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return without_secrets(super().format(record))
+
+
 def log_to_stderr() -> None:
-    """One line a request, and what goes wrong, on standard error."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    """One line a request, and what goes wrong, on standard error; never a key, whoever writes it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("teppr.serving").setLevel(logging.INFO)

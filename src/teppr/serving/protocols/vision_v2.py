@@ -19,6 +19,7 @@ from teppr.errors import UnknownName
 from teppr.serving.engine import Engine
 from teppr.serving.messages import Answer, Failure, ModelFacts, Models, Route, Specification, model_facts
 from teppr.serving.protocols.contract import Api, Service
+from teppr.serving.security import REFUSALS, needs
 from teppr.serving.upload import Options, Upload, read_upload
 from teppr.types import Detections, ModelCard
 
@@ -72,7 +73,7 @@ BODY = {
 
 def routes(service: Service) -> APIRouter:
     """The routes of this API for a service."""
-    router = APIRouter(tags=[NAME])
+    router = APIRouter(tags=[NAME], dependencies=[needs("client")], responses=dict(REFUSALS))
     _add_facts(router, service)
     _add_predict(router, service, "/predict", "any", "Find objects, in the shapes that the model finds")
     _add_predict(router, service, "/predict/bbox", "box", "Find objects as boxes")
