@@ -1,14 +1,24 @@
 """The pages, the headers around every answer, and the document of the API."""
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from teppr.serving.app import make_app
+from teppr.serving.engine import Engine
 from teppr.serving.pages import FILES
+from teppr.serving.protocols.contract import Service
+from teppr.serving.safe_headers import SAFE_HEADERS
+from teppr.serving.security import OFF
 
+Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
 ELSEWHERE = re.compile(r"(?:src|href|url\(|import|fetch\()\s*[=(]?\s*[\"'`]?(?:https?:)?//", re.IGNORECASE)
 
 
@@ -50,6 +60,20 @@ def test_every_answer_is_safe_for_browsers(client: httpx.Client, path: str) -> N
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert "server" not in headers
+    assert set(headers) >= {name.lower() for name in SAFE_HEADERS}
+
+
+def test_a_fault_of_the_service_is_answered_as_safely(service: Service, answering: Answering) -> None:
+    app = make_app(replace(service, engine=Engine(service.engine.models, service.engine.limits)), OFF)
+
+    def failing() -> None:
+        raise RuntimeError
+
+    app.add_api_route("/failing", failing)
+    with answering(app) as client:
+        response = client.get("/failing")
+    assert (response.status_code, response.json()["error"]) == (500, "fault")
+    assert {name: response.headers[name] for name in SAFE_HEADERS} == dict(SAFE_HEADERS)
 
 
 def test_a_request_keeps_its_id(client: httpx.Client) -> None:

@@ -12,20 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teppr.keys import without_secrets
 from teppr.serving.refusals import REQUEST_ID_HEADER
+from teppr.serving.safe_headers import SAFE_HEADERS
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-}
-"""Pages may load what lies on this service, and nothing else; nobody may frame them."""
 
 log = logging.getLogger("teppr.serving")
 

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from teppr.errors import BadImage, BadInput, TepprError, UnknownName
 from teppr.keys import without_secrets
+from teppr.serving.safe_headers import SAFE_HEADERS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
@@ -126,4 +127,6 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _fault(request: Request, _error: Exception) -> Response:
-    return _answer(request, 500, "fault", "the service failed here; its log says why under this request_id")
+    # Answered outside of the envelope, which therefore does not add them.
+    detail = "the service failed here; its log says why under this request_id"
+    return _answer(request, 500, "fault", detail, SAFE_HEADERS)

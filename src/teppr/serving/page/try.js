@@ -100,6 +100,7 @@ async function begin() {
   state.needsKey = Boolean(api.components?.securitySchemes);
   $("key-choice").hidden = !state.needsKey;
   if (!state.needsKey) sessionStorage.removeItem(KEY);
+  show();
   if (state.needsKey && !key()) complain("This service asks for a key: put yours in above.");
   else await loadModels();
 }
