@@ -98,8 +98,8 @@ class Presence:
         while not self._ends.wait(BEAT_S):
             try:
                 self._tell()
-            except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer: %s", error)
+            except QUEUE_ERRORS:
+                continue  # the server's own thread says so
 
     def _tell(self) -> None:
         with self._queue.pipeline(transaction=False) as together:

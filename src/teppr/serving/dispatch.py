@@ -175,8 +175,8 @@ class Dispatcher:
             await asyncio.sleep(REFRESH_S if self._directory.servers else REFRESH_FIRST_S)
             try:
                 self._directory = await read_async(self._queue)
-            except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer: %s", error)
+            except QUEUE_ERRORS:
+                continue  # the producer says so
 
 
 def _busy(why: str) -> Declined:

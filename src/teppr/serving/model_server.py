@@ -23,7 +23,7 @@ from teppr.registry.runtime import Runtime
 from teppr.serving.consumer import Batch, Consumer, Task
 from teppr.serving.declined import IMAGE_STATUS
 from teppr.serving.directory import Presence, ServedModel
-from teppr.serving.queue import QUEUE_ERRORS, Priority, connect, stream_of
+from teppr.serving.queue import QUEUE_ERRORS, Outage, Priority, connect, stream_of
 from teppr.serving.scheduler import Scheduler
 from teppr.serving.tasks import Ask, Failed, Found, Outcome, decode_ask
 
@@ -66,6 +66,7 @@ class ModelServer:
             self.name,
             [ServedModel(card=model.card, asked_as=name, max_batch=limits.max_batch) for name, model in models.items()],
         )
+        self._outage = Outage()
         self._ends = threading.Event()
         self._claimed_at = 0.0
 
@@ -79,10 +80,12 @@ class ModelServer:
             on_ready()
             while not self._ends.is_set():
                 try:
-                    for batch in self._next():
+                    batches = self._next()
+                    self._outage.back()
+                    for batch in batches:
                         self._serve(batch)
                 except QUEUE_ERRORS as error:
-                    log.warning("the queue does not answer, trying again: %s", error)
+                    self._outage.gone(error)
                     self._ends.wait(RETRY_S)
 
     def _next(self) -> Sequence[Batch]:
@@ -112,7 +115,7 @@ class ModelServer:
                 self._consumer.answer(stream, outcomes)
                 return
             except QUEUE_ERRORS as error:
-                log.warning("the queue does not take %d answers, trying again: %s", len(outcomes), error)
+                self._outage.gone(error)
                 if self._ends.wait(RETRY_S):
                     return
 

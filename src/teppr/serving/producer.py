@@ -16,7 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import PubSub
 
 from teppr.serving.declined import Declined
-from teppr.serving.queue import QUEUE_ERRORS, RATES, REPLIES, TASKS, WAITING, Priority, script, stream_of
+from teppr.serving.queue import QUEUE_ERRORS, RATES, REPLIES, TASKS, WAITING, Outage, Priority, script, stream_of
 from teppr.serving.tasks import TOO_LATE, Ask, Outcome, decode_outcome, encode
 
 RETRY_S = 0.1
@@ -55,6 +55,7 @@ class Producer:
         self._channel = REPLIES + uuid4().hex
         self._put = queue.register_script(script("put"))
         self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self._outage = Outage()
         self._listener: asyncio.Task[None] | None = None
         self._heard: PubSub | None = None
 
@@ -113,7 +114,7 @@ class Producer:
             try:
                 return await self._put_once(ask, image, order)
             except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer, trying again: %s", error)
+                self._outage.gone(error)
                 await asyncio.sleep(RETRY_S)
 
     async def _put_once(self, ask: Ask, image: bytes, order: Order) -> Outcome | None:
@@ -140,12 +141,13 @@ class Producer:
         while True:
             try:
                 message = await heard.get_message(timeout=LISTEN_S)
+                self._outage.back()
                 if message is None:
                     await self._look_again()
                 else:
                     self._wake(*message["data"].split(b"\n", 1))
             except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer, listening again: %s", error)
+                self._outage.gone(error)
                 await asyncio.sleep(RETRY_S)
 
     async def _look_again(self) -> None:
