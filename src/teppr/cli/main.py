@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
     "model": Entry("model", "app", WORKFLOW, "List, show and verify published models."),
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP."),
+    "stress": Entry("stress", "stress", SERVICE, "Put load on prediction services and report what clients would see."),
 }
 
 
