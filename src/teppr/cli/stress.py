@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from teppr.stress.thresholds import Verdict
 
 CLIENTS = "8"
-COLUMNS = ("load", "of", "requests", "answers/s", "p50 ms", "p90 ms", "p95 ms", "p99 ms", "max ms", "refused", "errors")
-LOAD, REPORT, THRESHOLDS = "Load", "Report", "Thresholds (exit code 1 where one is not met)"
+COLUMNS = ("load", "of", "requests", "answers/s", "p50 ms", "p90", "p95", "p99", "max", "refused", "errors")
 
 
 def stress(
@@ -142,7 +141,7 @@ def _report(session: Session, summary: Summary, verdicts: list[Verdict], out: Pa
         print_json(document_of(summary, verdicts))
         return
     print_table(session.console, "Answers", COLUMNS, _rows(summary))
-    statuses = [(row.target, row.words, row.count, row.detail) for row in summary.statuses]
+    statuses = [(_short(row.target), row.words, row.count, row.detail) for row in summary.statuses]
     print_table(session.console, "What came back", ("of", "answer", "requests", "first sentence"), statuses)
     for remark in remarks_on(summary):
         note(remark)
@@ -155,17 +154,20 @@ def _report(session: Session, summary: Summary, verdicts: list[Verdict], out: Pa
 def _rows(summary: Summary) -> list[list[object]]:
     from teppr.stress.measure import ALL
 
-    several = len(summary.targets) > 1
     rows: list[list[object]] = []
     for stage in summary.stages:
-        rows.append(_row(stage.stage.name, ALL if several else next(iter(stage.targets)), stage.all))
-        if several:
-            rows += [_row("", target, figures) for target, figures in stage.targets.items()]
+        of = ALL if len(stage.targets) > 1 else _short(*stage.targets)
+        rows.append(_row(stage.stage.name, of, stage.all))
+        if len(stage.targets) > 1:
+            rows += [_row("", _short(target), figures) for target, figures in stage.targets.items()]
     return rows
 
 
-def _row(load: str, target: str, figures: Figures) -> list[object]:
+def _row(load: str, of: str, figures: Figures) -> list[object]:
     found = figures.latency
-    times = (found.p50_ms, found.p90_ms, found.p95_ms, found.p99_ms, found.max_ms) if found else [None] * 5
-    shown = ["-" if value is None else f"{value:.1f}" for value in times]
-    return [load, target, figures.requests, f"{figures.answers_per_s:.1f}", *shown, figures.refused, figures.failed]
+    times = (found.p50_ms, found.p90_ms, found.p95_ms, found.p99_ms, found.max_ms) if found else (None,) * 5
+    return [load, of, figures.requests, figures.answers_per_s, *times, figures.refused, figures.failed]
+
+
+def _short(url: str) -> str:
+    return url.removeprefix("http://")

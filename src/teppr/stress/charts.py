@@ -8,7 +8,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from teppr.charts import ColumnChart, Series, column_chart
+from teppr.charts import ColumnChart, Series, column_chart, nice_steps
 from teppr.line_charts import PALETTE, Chart, Line
 from teppr.stress.machine import Usage
 from teppr.stress.measure import ALL, Summary, kinds_of
@@ -36,8 +36,8 @@ def charts_of(summary: Summary, steps: Sequence[Step]) -> Iterator[Chart]:
         "a second",
         [
             _line("answers", BLUE, together, lambda step: step.answers_per_s),
-            _line("refused", ORANGE, together, lambda step: step.refused / step.seconds),
-            _line("errors", RED, together, lambda step: step.failed / step.seconds),
+            _line("refused", ORANGE, together, lambda step: _a_second(step.refused, step)),
+            _line("errors", RED, together, lambda step: _a_second(step.failed, step)),
         ],
     )
     targets = list(dict.fromkeys(step.target for step in steps if step.target != ALL))
@@ -79,7 +79,7 @@ def _over_load(summary: Summary) -> Iterator[Chart]:
         Line(name=name, color=color, points=tuple((level, getattr(one, f"{name}_ms")) for level, one in latencies))
         for name, color in (("p50", BLUE), ("p95", GREEN), ("p99", ORANGE))
     ]
-    yield Chart(title="Latency over load", x_title=title, y_title="ms", lines=tuple(lines), y_range=_from_zero(lines))
+    yield _chart("Latency over load", "ms", lines, x_title=title)
     rates = (
         ("answers", BLUE, [stage.all.answers_per_s for stage in found]),
         ("refused", ORANGE, [stage.all.refused / max(stage.all.seconds, 1e-9) for stage in found]),
@@ -87,9 +87,7 @@ def _over_load(summary: Summary) -> Iterator[Chart]:
     )
     levels = [stage.stage.level for stage in found]
     lines = [Line(name=name, color=color, points=tuple(zip(levels, some, strict=True))) for name, color, some in rates]
-    yield Chart(
-        title="Answers over load", x_title=title, y_title="a second", lines=tuple(lines), y_range=_from_zero(lines)
-    )
+    yield _chart("Answers over load", "a second", lines, x_title=title)
 
 
 def _of_the_machine(summary: Summary) -> Iterator[Chart]:
@@ -129,9 +127,13 @@ def _line(name: str, color: str, steps: Sequence[Step], value: Callable[[Step], 
     return Line(name=name, color=color, points=tuple(points))
 
 
-def _chart(title: str, y_title: str, lines: Sequence[Line]) -> Chart:
+def _chart(title: str, y_title: str, lines: Sequence[Line], *, x_title: str = "seconds") -> Chart:
     shown = tuple(line for line in lines if line.points and (line.name not in {"refused", "errors"} or _is_some(line)))
-    return Chart(title=title, x_title="seconds", y_title=y_title, lines=shown, y_range=_from_zero(shown))
+    return Chart(title=title, x_title=x_title, y_title=y_title, lines=shown, y_range=_from_zero(shown))
+
+
+def _a_second(count: int, step: Step) -> float:
+    return count / max(step.seconds, 1e-9)
 
 
 def _is_some(line: Line) -> bool:
@@ -139,4 +141,6 @@ def _is_some(line: Line) -> bool:
 
 
 def _from_zero(lines: Sequence[Line]) -> tuple[float, float]:
-    return 0.0, 1.05 * max((value for line in lines for _, value in line.points), default=0.0) or 1.0
+    """Up to a round number."""
+    most = max((value for line in lines for _, value in line.points), default=0.0)
+    return 0.0, float(nice_steps(math.ceil(most))[-1])

@@ -158,6 +158,8 @@ class Caller:
 
     async def ask(self, request: Request, until_s: float) -> Answer:
         """Send it, and wait until `until_s` of the loop's clock; what fails is an `Answer` too."""
+        if asyncio.get_running_loop().time() >= until_s:
+            return Answer(Failure.LATE)
         if self._connection is None or not self._connection.is_usable:
             self.close()
             try:

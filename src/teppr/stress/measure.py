@@ -111,7 +111,7 @@ class Summary:
 def summary_of(outcome: Outcome) -> Summary:
     """Work everything out."""
     samples = outcome.samples[column(outcome.samples, "stage") >= 0]
-    spans = list(outcome.spans)
+    spans = dict(enumerate(outcome.spans))
     return Summary(
         outcome=outcome,
         all=figures_of(samples, spans),
@@ -123,14 +123,13 @@ def summary_of(outcome: Outcome) -> Summary:
     )
 
 
-def figures_of(samples: Samples, spans: Sequence[Span]) -> Figures:
-    """Of some samples that were taken in these spans."""
+def figures_of(samples: Samples, spans: Mapping[int, Span]) -> Figures:
+    """Of some samples of these stages, whose numbers are the keys."""
     kinds = kinds_of(column(samples, "code"))
     counts = Counter(kinds.tolist())
     answered = samples[kinds == "answered"]
-    ended_s = ended_of(answered)
-    in_time = sum(int(np.count_nonzero((ended_s >= span.begin_s) & (ended_s < span.end_s))) for span in spans)
-    seconds = sum(span.seconds for span in spans)
+    in_time = sum(_count_within(span, answered[column(answered, "stage") == number]) for number, span in spans.items())
+    seconds = sum(span.seconds for span in spans.values())
     return Figures(
         requests=len(samples),
         answered=counts["answered"],
@@ -144,6 +143,11 @@ def figures_of(samples: Samples, spans: Sequence[Span]) -> Figures:
         sent_bytes=int(column(samples, "sent_bytes").sum(dtype=np.uint64)),
         received_bytes=int(column(samples, "received_bytes").sum(dtype=np.uint64)),
     )
+
+
+def _count_within(span: Span, samples: Samples) -> int:
+    ended_s = ended_of(samples)
+    return int(np.count_nonzero((ended_s >= span.begin_s) & (ended_s < span.end_s)))
 
 
 def latency_of(samples: Samples) -> Latency | None:
@@ -181,7 +185,7 @@ def ended_of(samples: Samples) -> Doubles:
     return ended
 
 
-def _by_target(outcome: Outcome, samples: Samples, spans: Sequence[Span]) -> dict[str, Figures]:
+def _by_target(outcome: Outcome, samples: Samples, spans: Mapping[int, Span]) -> dict[str, Figures]:
     targets = column(samples, "target")
     return {target.url: figures_of(samples[targets == i], spans) for i, target in enumerate(outcome.plan.targets)}
 
@@ -196,8 +200,8 @@ def _stage_figures(outcome: Outcome, samples: Samples, number: int) -> StageFigu
     late_ms = 1000 * column(samples, "late_s").astype(np.float64)
     return StageFigures(
         stage=outcome.plan.stages[number],
-        all=figures_of(samples, [span]),
-        targets=_by_target(outcome, samples, [span]),
+        all=figures_of(samples, {number: span}),
+        targets=_by_target(outcome, samples, {number: span}),
         cpu_percent=mean("cpu_percent"),
         memory_bytes=max((usage.memory_bytes for usage in usages), default=None),
         tool_cpu_percent=mean("tool_cpu_percent"),

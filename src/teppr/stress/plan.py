@@ -19,7 +19,7 @@ Arrivals = Literal["poisson", "even"]
 class Target:
     """One address that is asked.
 
-    url: as it was given, which is what reports call it
+    url: as it was given, which is what reports call it, with its scheme
     path, query: of the route; the query without its question mark
     """
 
@@ -93,8 +93,9 @@ def target_of(url: str, path: str = PREDICT) -> Target:
     """Read an address; `path` is the route where the address has none of its own. Raises BadInput."""
     if not url.isascii() or any(letter <= " " for letter in url + path) or not path.isascii():
         raise BadInput(f"an address has no spaces and no letters beyond ASCII (percent-encode them), got {url!r}")
+    url = url if "://" in url else f"http://{url}"
     try:
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise BadInput(f"not an address: {url!r}: {error}") from error

@@ -15,6 +15,7 @@ import psutil
 from teppr.files import whole_file, whole_folder, write_json
 from teppr.pages import write_page
 from teppr.stress.charts import charts_of, latencies_chart
+from teppr.stress.load import MOST_CONNECTIONS
 from teppr.stress.machine import Usage
 from teppr.stress.measure import ALL, Figures, StageFigures, Summary
 from teppr.stress.thresholds import Verdict
@@ -67,18 +68,19 @@ def remarks_on(summary: Summary) -> Iterator[str]:
     """What has to be known to believe the figures, as sentences."""
     if summary.outcome.was_ended:
         yield "warning: ended early; the figures are of what was measured until then"
-    for stage in summary.stages:
-        name = stage.stage.name
-        if (stage.busiest_cpu_percent or 0) > BUSY_PERCENT:
-            yield (
-                f"warning: with {name} a process of this tool was busy {stage.busiest_cpu_percent:.0f} % of the time: "
-                "the tool may have been the limit, not the service; try more --processes, or another machine"
-            )
-        if stage.sent_late_p99_ms > LATE_MS:
-            yield (
-                f"warning: with {name} 1 % of the requests were sent {stage.sent_late_p99_ms:.0f} ms or more after "
-                "they were due (it counts as latency): this machine, or the connections that it may open, were short"
-            )
+    busiest = max(summary.stages, key=lambda stage: stage.busiest_cpu_percent or 0, default=None)
+    if busiest and (busiest.busiest_cpu_percent or 0) > BUSY_PERCENT:
+        yield (
+            f"warning: with {busiest.stage.name} a process of this tool was busy {busiest.busiest_cpu_percent:.0f} % "
+            "of the time: the tool may have been the limit, not the service; try more --processes, or another machine"
+        )
+    latest = max(summary.stages, key=lambda stage: stage.sent_late_p99_ms, default=None)
+    if latest and latest.sent_late_p99_ms > LATE_MS:
+        yield (
+            f"warning: with {latest.stage.name} 1 % of the requests were sent {latest.sent_late_p99_ms:.0f} ms or more "
+            f"after they were due, which counts as latency: this machine was too busy, or {MOST_CONNECTIONS} "
+            "connections of a process were too few"
+        )
     shares = [stage.tool_cpu_percent for stage in summary.stages if stage.tool_cpu_percent is not None]
     if shares:
         yield f"note: this tool itself took up to {max(shares) / 100:.2f} cores of {psutil.cpu_count()}"

@@ -40,7 +40,7 @@ class Verdict:
     def sentence(self) -> str:
         """For people."""
         got = "nothing to measure" if self.got is None else f"{self.got:.4g}"
-        return f"{self.threshold} {self.wanted:g}: {got} {self.where}{'' if self.is_met else ' - not met'}"
+        return f"{self.threshold} {self.wanted:g}: {got} {self.where}"
 
 
 def verdicts_on(summary: Summary, thresholds: Thresholds) -> list[Verdict]:

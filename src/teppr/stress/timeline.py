@@ -22,12 +22,13 @@ class Step:
     """What became of the requests that were due in one step of time.
 
     begin_s: seconds since the first stage began
+    seconds: its length; the last of a stage may be shorter
     answers_per_s: that came in the step, whenever their requests were due
     p50_ms ... max_ms: of the answered ones among the requests; None where there is none
     """
 
-    begin_s: int
-    seconds: int
+    begin_s: float
+    seconds: float
     stage: str
     target: str
     requests: int
@@ -44,51 +45,62 @@ class Step:
     received_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Of a step, in time and among the stages and targets."""
+
+    begin_s: float
+    seconds: float
+    stage: str
+    target: str
+
+
 def step_for(outcome: Outcome) -> int:
     """The length of a step in seconds with which a chart has room for the whole."""
-    seconds = outcome.spans[-1].end_s - outcome.spans[0].begin_s if outcome.spans else 0
+    seconds = sum(span.seconds for span in outcome.spans)
     return next((step for step in STEPS_S if seconds / step <= MOST_POINTS), STEPS_S[-1])
 
 
 def steps_of(outcome: Outcome, step_s: int = 1) -> Iterator[Step]:
-    """Of all targets together, then of each where there are several."""
-    samples = outcome.samples[column(outcome.samples, "stage") >= 0]
-    if not outcome.spans:
-        return
-    yield from _steps(outcome, samples, ALL, step_s)
+    """Of all targets together, then of each where there are several; each stage begins a step of its own."""
+    yield from _steps(outcome, outcome.samples, ALL, step_s)
     if len(outcome.plan.targets) > 1:
-        targets = column(samples, "target")
+        targets = column(outcome.samples, "target")
         for i, target in enumerate(outcome.plan.targets):
-            yield from _steps(outcome, samples[targets == i], target.url, step_s)
+            yield from _steps(outcome, outcome.samples[targets == i], target.url, step_s)
 
 
 def _steps(outcome: Outcome, samples: Samples, target: str, step_s: int) -> Iterator[Step]:
-    origin_s = outcome.spans[0].begin_s
-    count = math.ceil((outcome.spans[-1].end_s - origin_s) / step_s)
-    ordered = samples[np.argsort(column(samples, "due_s"), kind="stable")]
-    bounds = origin_s + step_s * np.arange(count + 1)
-    cuts = np.searchsorted(column(ordered, "due_s"), bounds)
-    came, _ = np.histogram(ended_of(ordered)[kinds_of(column(ordered, "code")) == "answered"], bounds)
-    for i in range(count):
-        part = ordered[cuts[i] : cuts[i + 1]]
-        yield _step(outcome, part, target, (i * step_s, step_s), int(came[i]))
+    stages = column(samples, "stage")
+    for number, span in enumerate(outcome.spans):
+        mine = samples[stages == number]
+        count = max(math.ceil(span.seconds / step_s), 1)
+        steps = np.clip((column(mine, "due_s") - span.begin_s) // step_s, 0, count - 1).astype(int)
+        answered = mine[kinds_of(column(mine, "code")) == "answered"]
+        bounds = np.minimum(span.begin_s + step_s * np.arange(count + 1), span.end_s)
+        came = np.diff(np.searchsorted(np.sort(ended_of(answered)), bounds))
+        order = np.argsort(steps, kind="stable")
+        cuts = np.searchsorted(steps[order], np.arange(count + 1))
+        for i in range(count):
+            begin_s, end_s = bounds[i] - outcome.spans[0].begin_s, bounds[i + 1] - outcome.spans[0].begin_s
+            place = _Place(float(begin_s), float(end_s - begin_s), outcome.plan.stages[number].name, target)
+            yield _step(mine[order[cuts[i] : cuts[i + 1]]], place, int(came[i]))
 
 
-def _step(outcome: Outcome, samples: Samples, target: str, at: tuple[int, int], came: int) -> Step:
-    begin_s, seconds = at
+def _step(samples: Samples, place: _Place, came: int) -> Step:
     kinds = kinds_of(column(samples, "code"))
     values_ms = 1000 * column(samples[kinds == "answered"], "latency_s").astype(np.float64)
     p50, p90, p95, p99 = percentiles_of(values_ms) if len(values_ms) else (None, None, None, None)
     return Step(
-        begin_s=begin_s,
-        seconds=seconds,
-        stage=_stage_at(outcome, outcome.spans[0].begin_s + begin_s),
-        target=target,
+        begin_s=place.begin_s,
+        seconds=place.seconds,
+        stage=place.stage,
+        target=place.target,
         requests=len(samples),
         answered=len(values_ms),
         refused=int(np.count_nonzero(kinds == "refused")),
         failed=int(np.count_nonzero(kinds == "failed")),
-        answers_per_s=came / seconds,
+        answers_per_s=came / place.seconds if place.seconds > 0 else 0.0,
         p50_ms=p50,
         p90_ms=p90,
         p95_ms=p95,
@@ -97,9 +109,3 @@ def _step(outcome: Outcome, samples: Samples, target: str, at: tuple[int, int], 
         sent_bytes=int(column(samples, "sent_bytes").sum(dtype=np.uint64)),
         received_bytes=int(column(samples, "received_bytes").sum(dtype=np.uint64)),
     )
-
-
-def _stage_at(outcome: Outcome, at_s: float) -> str:
-    """The stage that had begun by then; while one runs out the next has not."""
-    begun = [i for i, span in enumerate(outcome.spans) if span.begin_s <= at_s]
-    return outcome.plan.stages[begun[-1]].name if begun else ""
