@@ -81,17 +81,18 @@ def test_nothing_is_counted_twice_or_not_at_all(some: list[Row]) -> None:
     every = [summary.all, *summary.targets.values()]
     every += [figures for stage in summary.stages for figures in (stage.all, *stage.targets.values())]
     for figures in every:
-        assert figures.requests == figures.answered + figures.refused + figures.failed + figures.unfinished
+        assert figures.requests == sum(
+            (figures.answered, figures.refused, figures.declined, figures.failed, figures.unfinished)
+        )
         assert (figures.sent_bytes, figures.received_bytes) == (10 * figures.requests, 20 * figures.requests)
     assert summary.all.requests == len(counted) == sum(stage.all.requests for stage in summary.stages)
     assert summary.all.requests == sum(figures.requests for figures in summary.targets.values())
     assert sum(row.count for row in summary.statuses) == len(counted)
     kinds = Counter(kind_of(row[2]) for row in counted)
-    assert (summary.all.answered, summary.all.refused, summary.all.failed) == (
-        kinds["answered"],
-        kinds["refused"],
-        kinds["failed"],
-    )
+    assert summary.all.answered == kinds["answered"]
+    assert summary.all.refused == kinds["refused"]
+    assert summary.all.declined == kinds["declined"]
+    assert summary.all.failed == kinds["failed"]
 
 
 @given(rows, st.sampled_from([1, 2]))
@@ -178,11 +179,17 @@ def test_thresholds_are_met_or_not(wanted: Thresholds, unmet: list[str]) -> None
     assert [verdict.threshold for verdict in verdicts if not verdict.is_met] == unmet
 
 
-@pytest.mark.parametrize("code", [500, 504, 502, 404, 302, Failure.RESET, Failure.LATE])
+@pytest.mark.parametrize("code", [500, 504, 502, 302, Failure.RESET, Failure.LATE])
 def test_no_error_is_borne_unless_it_may_be(code: int) -> None:
     summary = summary_of(outcome_of([*FAIR, (0, 0, code, 0.1, 0.1)]))
-    assert [v.is_met for v in verdicts_on(summary, Thresholds())] == [True, False]
-    assert [v.is_met for v in verdicts_on(summary, Thresholds(max_failed=1))] == [True, True]
+    assert [v.is_met for v in verdicts_on(summary, Thresholds())] == [True, False, True]
+    assert [v.is_met for v in verdicts_on(summary, Thresholds(max_failed=1))] == [True, True, True]
+
+
+def test_what_the_service_finds_fault_with_is_no_error_and_is_not_borne_either() -> None:
+    summary = summary_of(outcome_of([*FAIR, (0, 0, 404, 0.1, 0.1)]))
+    assert [v.is_met for v in verdicts_on(summary, Thresholds())] == [True, True, False]
+    assert all(v.is_met for v in verdicts_on(summary, Thresholds(max_declined=1)))
 
 
 def test_without_answers_nothing_is_met() -> None:
@@ -190,11 +197,12 @@ def test_without_answers_nothing_is_met() -> None:
     assert {verdict.threshold: verdict.is_met for verdict in verdicts} == {
         "answers, at least": False,
         "errors, at most": True,
+        "declined, at most": True,
         "p50 in ms, at most": False,
         "p99 in ms, at most": False,
         "share refused, at most": False,
     }
-    assert "nothing to measure" in verdicts[2].sentence
+    assert "nothing to measure" in verdicts[3].sentence
 
 
 def usage(at_s: float, busiest: float) -> Usage:

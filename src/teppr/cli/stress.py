@@ -11,13 +11,15 @@ from teppr.cli.session import Json, Session, note, print_json, print_table, prog
 from teppr.errors import AlreadyThere, BadInput
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from teppr.stress.measure import Figures, Summary
     from teppr.stress.pictures import Picture
     from teppr.stress.plan import Stage
     from teppr.stress.thresholds import Verdict
 
 CLIENTS = "8"
-COLUMNS = ("load", "of", "requests", "answers/s", "p50 ms", "p90", "p95", "p99", "max", "refused", "errors")
+COLUMNS = ("sent", "rate/s", "p50", "p90", "p95", "p99", "max", "refused", "declined", "errors")
 
 
 def stress(
@@ -53,7 +55,8 @@ def stress(
     max_p50_ms: Annotated[float | None, typer.Option(help="Median of the answers, in every stage.")] = None,
     max_p99_ms: Annotated[float | None, typer.Option(help="99 % of the answers are as quick, in every stage.")] = None,
     min_rate: Annotated[float | None, typer.Option(help="Answers a second of all URLs, in the best stage.")] = None,
-    max_errors: Annotated[int, typer.Option(min=0, help="Requests neither answered nor refused.")] = 0,
+    max_errors: Annotated[int, typer.Option(min=0, help="Requests without an answer, or with 5xx other than 503.")] = 0,
+    max_declined: Annotated[int, typer.Option(min=0, help="Requests answered with 4xx other than 429.")] = 0,
     max_refused_share: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of requests answered with 429 or 503, 0 to 1.")
     ] = None,
@@ -62,9 +65,9 @@ def stress(
     r"""Put load on prediction services, and report what their clients would have seen.
 
     With --clients each client sends as soon as it was answered. With --rate requests come when they are due, and
-    latency counts from then, so that a service that stalls cannot hide it. Refusals (429, 503) are counted apart;
-    everything else that is no answer is an error. A URL may have a route and a query of its own. Ctrl+C ends it early
-    and reports what was measured until then.
+    latency counts from then, so that a service that stalls cannot hide it. Refusals (429, 503) and what the service
+    finds fault with (other 4xx) are counted apart from errors: 5xx, and no answer at all. A URL may have a route and
+    a query of its own. Ctrl+C ends it early and reports what was measured until then.
 
     \b
     Examples:
@@ -101,6 +104,7 @@ def stress(
         max_p99_ms=max_p99_ms,
         min_answers_per_s=min_rate,
         max_failed=max_errors,
+        max_declined=max_declined,
         max_refused_share_0_1=max_refused_share,
     )
     verdicts = verdicts_on(summary, thresholds)
@@ -140,7 +144,7 @@ def _report(session: Session, summary: Summary, verdicts: list[Verdict], out: Pa
     if as_json:
         print_json(document_of(summary, verdicts))
         return
-    print_table(session.console, "Answers", COLUMNS, _rows(summary))
+    session.console.print(_answers(summary))
     statuses = [(_short(row.target), row.words, row.count, row.detail) for row in summary.statuses]
     print_table(session.console, "What came back", ("of", "answer", "requests", "first sentence"), statuses)
     for remark in remarks_on(summary):
@@ -151,22 +155,38 @@ def _report(session: Session, summary: Summary, verdicts: list[Verdict], out: Pa
         typer.echo(f"report: {out / 'report.html'}")
 
 
-def _rows(summary: Summary) -> list[list[object]]:
-    from teppr.stress.measure import ALL
+def _answers(summary: Summary) -> Table:
+    """A line for each stage, and where several URLs were asked one below it for each; it fits 80 columns."""
+    from rich.table import Table
 
-    rows: list[list[object]] = []
+    lines = []
     for stage in summary.stages:
-        of = ALL if len(stage.targets) > 1 else _short(*stage.targets)
-        rows.append(_row(stage.stage.name, of, stage.all))
+        lines.append((stage.stage.name, *_cells(stage.all)))
         if len(stage.targets) > 1:
-            rows += [_row("", _short(target), figures) for target, figures in stage.targets.items()]
-    return rows
+            lines += [(f"  {_short(target)}", *_cells(figures)) for target, figures in stage.targets.items()]
+    of = f" of {_short(*summary.targets)}" if len(summary.targets) == 1 else ""
+    title = f"Answers{of}, times in ms"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1, 0, 0))
+    table.add_column("load", overflow="fold")
+    for i, name in enumerate(COLUMNS, 1):
+        width = max(len(name), *(len(line[i]) for line in lines)) if lines else None
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for line in lines:
+        table.add_row(*line)
+    return table
 
 
-def _row(load: str, of: str, figures: Figures) -> list[object]:
+def _cells(figures: Figures) -> list[str]:
     found = figures.latency
     times = (found.p50_ms, found.p90_ms, found.p95_ms, found.p99_ms, found.max_ms) if found else (None,) * 5
-    return [load, of, figures.requests, figures.answers_per_s, *times, figures.refused, figures.failed]
+    counts = map(str, (figures.refused, figures.declined, figures.failed))
+    return [str(figures.requests), f"{figures.answers_per_s:.1f}", *map(_shown, times), *counts]
+
+
+def _shown(value_ms: float | None) -> str:
+    if value_ms is None:
+        return "-"
+    return f"{value_ms:.{2 if value_ms < 10 else 1 if value_ms < 100 else 0}f}"
 
 
 def _short(url: str) -> str:

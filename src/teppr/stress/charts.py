@@ -17,6 +17,8 @@ from teppr.stress.timeline import Step
 from teppr.types import Point
 
 BLUE, ORANGE, GREEN, PURPLE, RED = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[3], PALETTE[5]
+RARE = frozenset({"refused", "declined", "errors"})
+"""Lines that are left out where there is nothing to show."""
 MOST_BINS = 40
 NICE_STEPS_MS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
@@ -37,6 +39,7 @@ def charts_of(summary: Summary, steps: Sequence[Step]) -> Iterator[Chart]:
         [
             _line("answers", BLUE, together, lambda step: step.answers_per_s),
             _line("refused", ORANGE, together, lambda step: _a_second(step.refused, step)),
+            _line("declined", PURPLE, together, lambda step: _a_second(step.declined, step)),
             _line("errors", RED, together, lambda step: _a_second(step.failed, step)),
         ],
     )
@@ -83,6 +86,7 @@ def _over_load(summary: Summary) -> Iterator[Chart]:
     rates = (
         ("answers", BLUE, [stage.all.answers_per_s for stage in found]),
         ("refused", ORANGE, [stage.all.refused / max(stage.all.seconds, 1e-9) for stage in found]),
+        ("declined", PURPLE, [stage.all.declined / max(stage.all.seconds, 1e-9) for stage in found]),
         ("errors", RED, [stage.all.failed / max(stage.all.seconds, 1e-9) for stage in found]),
     )
     levels = [stage.stage.level for stage in found]
@@ -128,7 +132,7 @@ def _line(name: str, color: str, steps: Sequence[Step], value: Callable[[Step], 
 
 
 def _chart(title: str, y_title: str, lines: Sequence[Line], *, x_title: str = "seconds") -> Chart:
-    shown = tuple(line for line in lines if line.points and (line.name not in {"refused", "errors"} or _is_some(line)))
+    shown = tuple(line for line in lines if line.points and (line.name not in RARE or _is_some(line)))
     return Chart(title=title, x_title=x_title, y_title=y_title, lines=shown, y_range=_from_zero(shown))
 
 

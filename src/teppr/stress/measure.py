@@ -47,6 +47,7 @@ class Figures:
     requests: int
     answered: int
     refused: int
+    declined: int
     failed: int
     unfinished: int
     seconds: float
@@ -134,6 +135,7 @@ def figures_of(samples: Samples, spans: Mapping[int, Span]) -> Figures:
         requests=len(samples),
         answered=counts["answered"],
         refused=counts["refused"],
+        declined=counts["declined"],
         failed=counts["failed"],
         unfinished=counts["unfinished"],
         seconds=seconds,

@@ -8,9 +8,10 @@ from enum import IntEnum
 from http import HTTPStatus
 from typing import Literal
 
-Kind = Literal["answered", "refused", "failed", "unfinished"]
+Kind = Literal["answered", "refused", "declined", "failed", "unfinished"]
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """What a service says that has too much to do: no answer, and no error either."""
+FIRST_SERVER_ERROR = 500
 
 
 class Failure(IntEnum):
@@ -65,11 +66,13 @@ def failure_of(error: OSError) -> Failure:
 
 
 def kind_of(code: int) -> Kind:
-    """What a code counts as; what is neither an answer nor a refusal has failed, unless the test was ended."""
+    """What a code counts as: 2xx, 429 and 503, other 4xx, whatever else; or nothing, as the test was ended."""
     if HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
         return "answered"
     if code in REFUSALS:
         return "refused"
+    if HTTPStatus.BAD_REQUEST <= code < FIRST_SERVER_ERROR:
+        return "declined"
     return "unfinished" if code == Failure.UNFINISHED else "failed"
 
 

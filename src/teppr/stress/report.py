@@ -18,7 +18,7 @@ from teppr.stress.charts import charts_of, latencies_chart
 from teppr.stress.load import MOST_CONNECTIONS
 from teppr.stress.machine import Usage
 from teppr.stress.measure import ALL, Figures, StageFigures, Summary
-from teppr.stress.thresholds import Verdict
+from teppr.stress.thresholds import Verdict, number
 from teppr.stress.timeline import Step, step_for, steps_of
 
 PAGE = "report.html"
@@ -112,7 +112,7 @@ def _write_page(summary: Summary, verdicts: Sequence[Verdict], path: Path) -> No
         "histogram": latencies_chart(outcome.samples),
         "machine": machine(),
     }
-    write_page(path, "teppr.stress", PAGE, values, {"ms": _ms, "size": _size, "count": _count})
+    write_page(path, "teppr.stress", PAGE, values, {"ms": _ms, "size": _size, "count": _count, "number": number})
 
 
 def _write_csv(path: Path, kind: type[Step | Usage], rows: Iterable[Sequence[object]]) -> None:

@@ -15,7 +15,8 @@ class Thresholds:
 
     max_p50_ms, max_p99_ms: of the answers, in every stage, all targets together
     min_answers_per_s: of all targets together, in the best stage
-    max_failed: requests that were neither answered nor refused, over all
+    max_failed: requests that had no answer or one of 5xx but 503, over all
+    max_declined: requests that the service found fault with (4xx but 429), over all
     max_refused_share_0_1: of the requests, over all
     """
 
@@ -23,6 +24,7 @@ class Thresholds:
     max_p99_ms: float | None = None
     min_answers_per_s: float | None = None
     max_failed: int = 0
+    max_declined: int = 0
     max_refused_share_0_1: float | None = None
 
 
@@ -39,8 +41,13 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """For people."""
-        got = "nothing to measure" if self.got is None else f"{self.got:.4g}"
-        return f"{self.threshold} {self.wanted:g}: {got} {self.where}"
+        got = "nothing to measure" if self.got is None else number(self.got)
+        return f"{self.threshold} {number(self.wanted)}: {got} {self.where}"
+
+
+def number(value: float) -> str:
+    """As people read it: what counts thousands needs no fractions."""
+    return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def verdicts_on(summary: Summary, thresholds: Thresholds) -> list[Verdict]:
@@ -52,6 +59,7 @@ def _verdicts(summary: Summary, wanted: Thresholds) -> Iterator[Verdict]:
     every = summary.all
     yield _at_least("answers, at least", 1, every.answered, "in all")
     yield _at_most("errors, at most", wanted.max_failed, every.failed, "in all")
+    yield _at_most("declined, at most", wanted.max_declined, every.declined, "in all")
     if wanted.max_p50_ms is not None:
         worst = max(summary.stages, key=_p50_ms, default=None)
         yield _at_most("p50 in ms, at most", wanted.max_p50_ms, _got(worst, _p50_ms), _where(worst))

@@ -34,6 +34,7 @@ class Step:
     requests: int
     answered: int
     refused: int
+    declined: int
     failed: int
     answers_per_s: float
     p50_ms: float | None
@@ -99,6 +100,7 @@ def _step(samples: Samples, place: _Place, came: int) -> Step:
         requests=len(samples),
         answered=len(values_ms),
         refused=int(np.count_nonzero(kinds == "refused")),
+        declined=int(np.count_nonzero(kinds == "declined")),
         failed=int(np.count_nonzero(kinds == "failed")),
         answers_per_s=came / place.seconds if place.seconds > 0 else 0.0,
         p50_ms=p50,
