@@ -66,10 +66,12 @@ def test_ended_early_it_reports_what_was_measured_until_then(end: signal.Signals
     with raw_service("answer", "answer", "answer", "hang") as service:
         command = [*TEPPR, "stress", service.url, "--clients", "2", "--seconds", "600", "--json", "--warm-up", "0"]
         command += ["--out", str(tmp_path / "load"), "--max-errors", "100"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         for _ in range(2):
             assert service.hung.acquire(timeout=60)
-        process.send_signal(end)
+        os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)  # as a terminal does
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err

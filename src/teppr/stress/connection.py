@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import httptools
@@ -149,6 +150,12 @@ class Connection(asyncio.Protocol):
             self._waiting.set_result(answer)
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    # Reading the certificates that are trusted takes as long as many requests.
+    return ssl.create_default_context()
+
+
 class Caller:
     """Asks one place over one connection, which is opened when it is needed and kept while it can be."""
 
@@ -177,7 +184,7 @@ class Caller:
     async def _open(self, until_s: float) -> Connection:
         loop = asyncio.get_running_loop()
         place = self._place
-        context = ssl.create_default_context() if place.tls else None
+        context = _trusted() if place.tls else None
         async with asyncio.timeout_at(until_s):
             _, connection = await loop.create_connection(
                 Connection, place.address, place.port, ssl=context, server_hostname=place.tls

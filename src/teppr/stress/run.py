@@ -70,7 +70,7 @@ def run(plan: Plan, pictures: Sequence[Picture], progress: Progress = QUIET) -> 
     stages = list(enumerate(plan.stages))
     if plan.warm_up_s:
         stages.insert(0, (WARM_UP, replace(plan.stages[0], seconds=plan.warm_up_s)))
-    with _crew(plan, places, pictures) as crew, _word_to_end() as was_ended:
+    with _word_to_end() as was_ended, _crew(plan, places, pictures) as crew:
         watch = _Watch(crew, progress)
         watch.until_all_are_ready()
         for number, stage in stages:
@@ -131,7 +131,7 @@ def _crew(plan: Plan, places: Sequence[Place], pictures: Sequence[Picture]) -> I
             mine, theirs = context.Pipe()
             work = worker.Work(plan, Share(index, plan.processes), places, pictures)
             process = context.Process(target=worker.main, args=(theirs, work), daemon=True)
-            process.start()
+            _start(process)
             theirs.close()
             hands.append(_Hand(process, mine))
         yield hands
@@ -143,6 +143,15 @@ def _crew(plan: Plan, places: Sequence[Place], pictures: Sequence[Picture]) -> I
             hand.process.kill()
             hand.process.join()
             hand.process.close()
+
+
+def _start(process: BaseProcess) -> None:
+    # Ctrl+C reaches every process of a terminal: until this one ignores it, it must not be cut off as it starts.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Watch:
