@@ -46,15 +46,17 @@ class World:
     sent: list[Send] = field(default_factory=list)
     waited: list[Wait] = field(default_factory=list)
 
-    def talk(self, *urls: str, chance_0_1: float = 1.0, **patience: float | int | None) -> Talk:
+    def talk(self, *urls: str, chance_0_1: float = 1.0, **patience: float | None) -> Talk:
         return Talk(
             doors=Doors.at(urls or [A]),
-            patience=Patience(**patience),  # type: ignore[arg-type]  # each test says numbers of the right kind
+            patience=Patience(**patience),
             clock=lambda: self.now_s,
             chance=lambda: chance_0_1,
         )
 
-    def drive(self, conversation: Conversation[Result], replies: Sequence[Reply | Broken], takes_s: float = 0) -> Result:
+    def drive(
+        self, conversation: Conversation[Result], replies: Sequence[Reply | Broken], takes_s: float = 0
+    ) -> Result:
         """Give one reply after the other, the last one again and again; each takes a while."""
         heard: Heard = None
         left = list(replies)
@@ -72,7 +74,7 @@ class World:
                 self.sent.append(step)
                 self.now_s += min(takes_s, step.left_s)
 
-    def ask(self, *replies: Reply | Broken, **patience: float | int | None) -> Answered:
+    def ask(self, *replies: Reply | Broken, **patience: float | None) -> Answered:
         return self.drive(self.talk(**patience).ask(CALL), replies)
 
 

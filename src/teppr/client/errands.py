@@ -119,7 +119,7 @@ def end_of(job_id: str, outcome: Answer | ServiceError | None) -> Answer:
 
 
 def unlike_names(names: Sequence[str]) -> list[str]:
-    """Names as a service takes them, without folders and control characters; numbered where two are alike."""
+    """Names that a form can hold and a service keeps as they are; numbered where two are alike."""
     given: dict[str, None] = {}
     alike: Counter[str] = Counter()
     for name in names:
@@ -132,7 +132,7 @@ def unlike_names(names: Sequence[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    last = name.replace("\\", "/").rpartition("/")[2]
+    last = name.replace("\\", "/").rpartition("/")[2].replace('"', "'")
     shown = "".join(c for c in last if not unicodedata.category(c).startswith("C")).strip()
     return UNNAMED if shown in {"", ".", ".."} else shown[-LONGEST_NAME:]
 

@@ -34,7 +34,7 @@ class Client:
     timeout_s: for each call, from its begin to its answer, all attempts and waits included
     retries: attempts after the first; None: as many as the time allows
     silence_s: after so long without a byte the same is asked again, on another connection
-    tls: whom to trust, where the system's certificates do not say so
+    tls: whom to trust, where it is not the usual authorities
     """
 
     def __init__(
