@@ -197,7 +197,7 @@ def test_an_endless_stream_is_taken_as_it_is_used(service: RawService) -> None:
         answers = client.predict_many((IMAGE for _ in taken), at_a_time=2)
         assert [next(answers).filename for _ in range(5)] == ["image"] * 5
         assert next(taken) <= 5 + 2 * 2
-        answers.close()  # type: ignore[attr-defined]  # a generator
+        answers.close()
 
 
 def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: RawService) -> None:
@@ -210,7 +210,7 @@ def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: RawService
     async def run() -> None:
         async with AsyncClient(service.url) as client:
             answers = client.predict_many(images(), at_a_time=2)
-            async with contextlib.aclosing(answers):  # type: ignore[type-var]  # a generator
+            async with contextlib.aclosing(answers):
                 assert [(await anext(answers)).filename for _ in range(5)] == ["image"] * 5
             assert next(taken) <= 5 + 2 * 2
             assert len(asyncio.all_tasks()) == 1

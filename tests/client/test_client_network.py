@@ -87,9 +87,22 @@ def test_the_deadline_ends_whatever_the_service_does(ask: Ask, service: RawServi
     assert raised.value.request_id in service.ids
 
 
+def test_the_deadline_ends_an_upload_that_goes_on_and_on(ask: Ask, service: RawService) -> None:
+    service.reads_slowly = True
+    with pytest.raises(ServiceUnavailable, match="did not answer about image"):
+        ask("predict", bytes(40_000_000), urls=service.url, timeout_s=0.5)
+    assert service.asked == []
+
+
+def test_a_large_image_arrives_as_it_was(ask: Ask, service: RawService) -> None:
+    large = bytes(range(256)) * 5000
+    ask("predict", large, urls=service.url)
+    assert service.asked[0].body == large
+
+
 def test_a_wrong_request_says_what_the_service_said(ask: Ask, service: RawService) -> None:
     service.acts = [refuses(404, "unknown-model")]
-    with pytest.raises(ServiceDeclined, match=r"image: a sentence \(404 unknown-model, request \w+\): ask models"):
+    with pytest.raises(ServiceDeclined, match=r"image: a sentence \(404 unknown-model, request \w+\): see "):
         ask("predict", IMAGE, urls=service.url)
     assert len(service.asked) == 1
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import orjson
 import pytest
@@ -46,7 +47,7 @@ class World:
     sent: list[Send] = field(default_factory=list)
     waited: list[Wait] = field(default_factory=list)
 
-    def talk(self, *urls: str, chance_0_1: float = 1.0, **patience: float | None) -> Talk:
+    def talk(self, *urls: str, chance_0_1: float = 1.0, **patience: Any) -> Talk:  # noqa: ANN401 - each its own
         return Talk(
             doors=Doors.at(urls or [A]),
             patience=Patience(**patience),
@@ -74,7 +75,7 @@ class World:
                 self.sent.append(step)
                 self.now_s += min(takes_s, step.left_s)
 
-    def ask(self, *replies: Reply | Broken, **patience: float | None) -> Answered:
+    def ask(self, *replies: Reply | Broken, **patience: Any) -> Answered:  # noqa: ANN401 - each its own
         return self.drive(self.talk(**patience).ask(CALL), replies)
 
 
@@ -294,7 +295,18 @@ def test_every_conversation_ends_in_time_and_says_the_same_each_time(
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost:4040", "ftp://a", "http://", "http://a/?q=1", "http://a:port", "http://[::1", "", 4040]
+    "url",
+    [
+        "localhost:4040",
+        "ftp://a",
+        "http://",
+        "http://a/?q=1",
+        "http://a:port",
+        "http://user:word@a",
+        "http://[::1",
+        "",
+        4040,
+    ],
 )
 def test_an_address_that_is_none_is_said_so(url: str) -> None:
     with pytest.raises(BadInput, match="http://host:port"):

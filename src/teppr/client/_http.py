@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 import httpx
@@ -33,13 +33,16 @@ def limits_of(step: Send) -> Limits:
     return {"connect": step.connect_s, "write": step.silence_s, "read": step.silence_s, "pool": step.left_s}
 
 
-def request_of(step: Send, limits: Limits) -> httpx.Request:
-    """The request as httpx sends it; `limits` may still be changed while it is under way."""
-    call = step.call
-    content = call.body if call.method == "POST" else None
-    return httpx.Request(
-        call.method, step.url, headers=dict(step.headers), content=content, extensions={"timeout": limits}
-    )
+def request_of(step: Send, limits: Limits, pieces: Iterable[bytes] | None = None) -> httpx.Request:
+    """The request as httpx sends it; `limits` may still be changed while it is under way.
+
+    pieces: the body bit by bit, where it is not to be sent in one go
+    """
+    call, headers, content = step.call, dict(step.headers), None
+    if call.method == "POST":
+        content = pieces or call.body
+        headers["content-length"] = str(len(call.body))
+    return httpx.Request(call.method, step.url, headers=headers, content=content, extensions={"timeout": limits})
 
 
 def reply_of(response: httpx.Response, body: bytes) -> Reply:

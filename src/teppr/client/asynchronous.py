@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Literal, Self, TypeVar, Unpack, overload
 
 import httpx
@@ -52,7 +52,7 @@ class AsyncClient:
         at_a_time: int = 8,
         on_failure: Literal["raise"] = "raise",
         **how: Unpack[How],
-    ) -> AsyncIterator[Answer]: ...
+    ) -> AsyncGenerator[Answer]: ...
     @overload
     def predict_many(
         self,
@@ -61,7 +61,7 @@ class AsyncClient:
         at_a_time: int = 8,
         on_failure: Literal["keep"],
         **how: Unpack[How],
-    ) -> AsyncIterator[Answer | TepprError]: ...
+    ) -> AsyncGenerator[Answer | TepprError]: ...
     def predict_many(
         self,
         images: Iterable[Given] | AsyncIterable[Given],
@@ -69,7 +69,7 @@ class AsyncClient:
         at_a_time: int = 8,
         on_failure: Literal["raise", "keep"] = "raise",
         **how: Unpack[How],
-    ) -> AsyncIterator[Answer | TepprError]:
+    ) -> AsyncGenerator[Answer | TepprError]:
         """The answers about images in their order, as `Client.predict_many` gives them.
 
         Whoever stops early uses `contextlib.aclosing`, so that what is under way is cancelled at once.
@@ -128,7 +128,7 @@ class AsyncClient:
 
     async def _stream(
         self, images: Iterable[Given] | AsyncIterable[Given], at_a_time: int, how: How, *, keep: bool
-    ) -> AsyncIterator[Answer | TepprError]:
+    ) -> AsyncGenerator[Answer | TepprError]:
         waiting: deque[asyncio.Task[Answer]] = deque()
         places = asyncio.Semaphore(at_a_time)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from time import monotonic
@@ -22,6 +22,9 @@ from teppr.client.verdict import Broken, Reply
 from teppr.errors import BadInput, ServiceError, TepprError
 
 Result = TypeVar("Result")
+
+PIECE_BYTES = 256 * 1024
+"""Of a body, between two looks at the clock."""
 
 
 class Client:
@@ -69,11 +72,11 @@ class Client:
         at_a_time: int = 8,
         on_failure: Literal["raise"] = "raise",
         **how: Unpack[How],
-    ) -> Iterator[Answer]: ...
+    ) -> Generator[Answer]: ...
     @overload
     def predict_many(
         self, images: Iterable[Given], *, at_a_time: int = 8, on_failure: Literal["keep"], **how: Unpack[How]
-    ) -> Iterator[Answer | TepprError]: ...
+    ) -> Generator[Answer | TepprError]: ...
     def predict_many(
         self,
         images: Iterable[Given],
@@ -81,7 +84,7 @@ class Client:
         at_a_time: int = 8,
         on_failure: Literal["raise", "keep"] = "raise",
         **how: Unpack[How],
-    ) -> Iterator[Answer | TepprError]:
+    ) -> Generator[Answer | TepprError]:
         """The answers about images in their order, one by one as they come; `images` may be endless.
 
         at_a_time: requests under way at once; twice as many images are taken ahead
@@ -91,7 +94,7 @@ class Client:
         keep = keeps(on_failure)
         if at_a_time < 1:
             raise BadInput(f"at_a_time must be 1 or more, got {at_a_time}")
-        return self._stream(iter(images), at_a_time, how, keep=keep)
+        return self._stream(images, at_a_time, how, keep=keep)
 
     @overload
     def predict_batch(
@@ -143,8 +146,8 @@ class Client:
         self.close()
 
     def _stream(
-        self, images: Iterator[Given], at_a_time: int, how: How, *, keep: bool
-    ) -> Iterator[Answer | TepprError]:
+        self, images: Iterable[Given], at_a_time: int, how: How, *, keep: bool
+    ) -> Generator[Answer | TepprError]:
         waiting: deque[Future[Answer]] = deque()
         threads = ThreadPoolExecutor(at_a_time, thread_name_prefix="teppr-client")
         try:
@@ -177,7 +180,7 @@ class Client:
         limits = http.limits_of(step)
         body = bytearray()
         try:
-            response = self._http.send(http.request_of(step, limits), stream=True)
+            response = self._http.send(http.request_of(step, limits, _until(until, step)), stream=True)
             try:
                 limits["read"] = max(0.001, min(step.silence_s, until - monotonic()))
                 for piece in response.iter_bytes():
@@ -222,6 +225,15 @@ class Job:
         """Its answer, waited for; raises its failure, and ServiceUnavailable where the time is up before."""
         self.wait(timeout_s)
         return end_of(self.id, self._outcome)
+
+
+def _until(until: float, step: Send) -> Generator[bytes]:
+    """The body in pieces, for as long as there is time."""
+    body = memoryview(step.call.body)
+    for begin in range(0, len(body), PIECE_BYTES):
+        if monotonic() >= until:
+            raise httpx.WriteTimeout(f"not sent within {step.left_s:.3g} s")
+        yield bytes(body[begin : begin + PIECE_BYTES])
 
 
 def _outcome(future: Future[Answer], *, keep: bool) -> Answer | TepprError:

@@ -169,8 +169,9 @@ class Talk:
 def _checked(url: str) -> str:
     try:
         parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.fragment
-        _ = parts.port
+        more_than_an_address = parts.query or parts.fragment or parts.username or parts.password
+        good = parts.scheme in {"http", "https"} and parts.hostname and not more_than_an_address
+        _ = parts.port  # raises where it is no number
     except (ValueError, AttributeError, TypeError):
         good = False
     if not good:

@@ -25,7 +25,7 @@ REMEDIES: Mapping[int, str] = {
     400: "send an image that a viewer opens",
     401: "give the client a key: key='tpr_...'",
     403: "use a key that may do this",
-    404: "ask models() for what there is",
+    404: "see whether name, id and address are right; models() lists what is served",
     409: "ask as a new request",
     413: "send a smaller image, or have the service's limits raised",
     415: "send JPEG or PNG",

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 JSON = "application/json"
+SIP_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class RawService(socketserver.ThreadingTCPServer):
     at_once: int = 0
     always: Act | None = None
     tls: ssl.SSLContext | None = None
+    reads_slowly: bool = False
 
     allow_reuse_address = True
     daemon_threads = True
@@ -118,7 +120,17 @@ class Connection(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline().decode().strip()) != "":
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        return Asked(method, target, headers, self.rfile.read(int(headers.get("content-length", 0))))
+        return Asked(method, target, headers, self.body(int(headers.get("content-length", 0))))
+
+    def body(self, length: int) -> bytes:
+        """So many bytes, all at once or little by little."""
+        service = cast("RawService", self.server)
+        if not service.reads_slowly:
+            return self.rfile.read(length)
+        read = 0
+        while read < length and not service.ended.wait(timeout=0.01):
+            read += len(self.rfile.read1(SIP_BYTES))
+        return b""
 
 
 def document(filename: str = "image") -> dict[str, Any]:
