@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from teppr import __version__
 from teppr.serving import pages, refusals
 from teppr.serving.envelope import Envelope
+from teppr.serving.gate import Gate
 from teppr.serving.messages import Failure
 from teppr.serving.protocols.contract import PROTOCOLS, Service
 from teppr.serving.security import Guard
@@ -72,6 +73,8 @@ def make_app(service: Service, guard: Guard) -> FastAPI:
     app.include_router(pages.router())
     _add_health(app, service)
     refusals.install(app)
+    asking = [api.prefix + path for api in PROTOCOLS.all() for path in api.asking]
+    app.add_middleware(Gate, is_closed=service.dispatcher.is_closed, paths=asking)
     app.add_middleware(Envelope)
     return app
 

@@ -147,11 +147,11 @@ class Directory:
         }
 
     def capacity(self, key: str, wait_s: float) -> int:
-        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two batches each."""
+        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two a server."""
         alive = [server for server in self.servers if server.alive] or self.servers
-        batches = sum(2 * model.max_batch for server in alive for model in server.models if model.card.key == key)
-        rates = [1 / server.image_s[key] for server in alive if server.image_s.get(key)]
-        return max(1, batches, int(wait_s * sum(rates)))
+        serving = [server for server in alive if any(model.card.key == key for model in server.models)]
+        rates = [1 / server.image_s[key] for server in serving if server.image_s.get(key)]
+        return max(2 * len(serving), int(wait_s * sum(rates)), 1)
 
 
 def read(queue: redis.Redis) -> Directory:

@@ -69,6 +69,7 @@ class Dispatcher:
         self._default = default
         self._score_threshold_0_1 = score_threshold_0_1
         self._directory = Directory()
+        self._room = limits.max_requests
         self._requests = 0
 
     async def start(self) -> None:
@@ -76,7 +77,7 @@ class Dispatcher:
         self._queue = connect_async(self._url)
         self._producer = Producer(self._queue)
         await self._producer.start()
-        self._directory = await read_async(self._queue)
+        self._learn(await read_async(self._queue))
         self._keeps_up = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:
@@ -116,13 +117,22 @@ class Dispatcher:
         choices = (asked, self._score_threshold_0_1, card.score_threshold_0_1)
         return next(choice for choice in choices if choice is not None)
 
+    def is_closed(self) -> Declined | None:
+        """Why a person's request cannot be taken just now, if so."""
+        if self._requests >= self.limits.max_requests:
+            return self._all_taken()
+        if self._producer.people >= self._room:
+            return _busy(f"{self._producer.people} requests wait for the models (queue_wait_s)")
+        return None
+
+    def _all_taken(self) -> Declined:
+        return _busy(f"{self._requests} requests are under way, as many as this service takes (max_requests)")
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place among the requests under way; raises Declined 503 where all are taken."""
         if self._requests >= self.limits.max_requests:
-            raise _busy(f"{self._requests} requests are under way, as many as this service takes (max_requests)")
-        if self._producer.waiting >= self._capacity():
-            raise _busy(f"{self._producer.waiting} requests wait for the models")
+            raise self._all_taken()
         self._requests += 1
         try:
             yield
@@ -159,10 +169,10 @@ class Dispatcher:
             requests_per_minute=sender.requests_per_minute,
         )
 
-    def _capacity(self) -> int:
-        keys = self._directory.models()
-        rooms = [self._directory.capacity(key, self.limits.queue_wait_s) for key in keys]
-        return sum(rooms, start=self.limits.max_bulk if not keys else 0) or self.limits.max_requests
+    def _learn(self, directory: Directory) -> None:
+        self._directory = directory
+        rooms = [directory.capacity(key, self.limits.queue_wait_s) for key in directory.models()]
+        self._room = sum(rooms) or self.limits.max_requests
 
     def _key_of(self, name: str) -> str:
         models = self._directory.models()
@@ -174,7 +184,7 @@ class Dispatcher:
         while True:
             await asyncio.sleep(REFRESH_S if self._directory.servers else REFRESH_FIRST_S)
             try:
-                self._directory = await read_async(self._queue)
+                self._learn(await read_async(self._queue))
             except QUEUE_ERRORS:
                 continue  # the producer says so
 

@@ -55,14 +55,11 @@ class Producer:
         self._channel = REPLIES + uuid4().hex
         self._put = queue.register_script(script("put"))
         self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self.people = 0
+        """Interactive requests of this process that wait for an answer."""
         self._outage = Outage()
         self._listener: asyncio.Task[None] | None = None
         self._heard: PubSub | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Requests of this process that wait for an answer."""
-        return len(self._waiting)
 
     async def start(self) -> None:
         """Listen for answers; raises redis.ConnectionError where there is no queue."""
@@ -85,6 +82,8 @@ class Producer:
         task_id = _task_id(order)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(task_id, []).append(answered)
+        is_of_a_person = order.priority is Priority.INTERACTIVE
+        self.people += is_of_a_person
         try:
             async with asyncio.timeout(order.timeout_s + MARGIN_S):
                 outcome = await self._insist(ask, image, order)
@@ -92,6 +91,7 @@ class Producer:
         except TimeoutError:
             return TOO_LATE
         finally:
+            self.people -= is_of_a_person
             self._waiting[task_id].remove(answered)
             if not self._waiting[task_id]:
                 del self._waiting[task_id]

@@ -51,10 +51,20 @@ def _clause(problem: dict[str, object]) -> str:
     return f"{name}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}"
 
 
+def answer_of(refusal: Declined, request_id: str) -> Response:
+    """The refusal of the request of that id."""
+    return _failure(request_id, refusal.status, refusal.error, str(refusal), refusal.headers)
+
+
 def _answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    request_id = request_id_of(request)
+    return _failure(request_id_of(request), status, error, detail, headers)
+
+
+def _failure(
+    request_id: str, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
     body = {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
     return Response(
         orjson.dumps(body),
@@ -66,8 +76,8 @@ def _answer(
 
 async def _ours(request: Request, error: Exception) -> Response:
     match error:
-        case Declined(status=status, error=word, headers=headers):
-            return _answer(request, status, word, str(error), headers)
+        case Declined():
+            return answer_of(error, request_id_of(request))
         case BadImage(reason=reason):
             return _answer(request, IMAGE_STATUS.get(reason, 400), reason, str(error))
         case UnknownName():

@@ -215,4 +215,4 @@ def _routes_of(router: APIRouter) -> list[Route]:
     ]
 
 
-PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes)
+PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes, asking=("/predict",))
