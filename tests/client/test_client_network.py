@@ -90,8 +90,9 @@ def test_the_deadline_ends_whatever_the_service_does(ask: Ask, service: RawServi
 def test_the_deadline_ends_an_upload_that_goes_on_and_on(ask: Ask, service: RawService) -> None:
     service.reads_slowly = True
     with pytest.raises(ServiceUnavailable, match="did not answer about image"):
-        ask("predict", bytes(40_000_000), urls=service.url, timeout_s=0.5)
-    assert service.asked == []
+        ask("predict", bytes(40_000_000), urls=service.url, timeout_s=0.3)
+    # What fits into buffers of the system has left the client, and no more.
+    assert service.read_bytes < 20_000_000
 
 
 def test_a_large_image_arrives_as_it_was(ask: Ask, service: RawService) -> None:

@@ -218,6 +218,16 @@ def test_the_address_that_answered_is_asked_first_from_then_on(world: World) -> 
     assert world.sent[-1].url.startswith(B)
 
 
+def test_a_late_failure_does_not_turn_away_from_another_address(world: World) -> None:
+    talk = world.talk(A, B, "http://c:3")
+    late = talk.ask(CALL)
+    next(late)
+    world.drive(talk.ask(CALL), [BROKEN, BROKEN, OK])
+    step = late.send(BROKEN)
+    assert isinstance(step, Send)
+    assert step.url == "http://c:3" + CALL.path
+
+
 def test_without_retries_the_next_request_goes_to_another_address(world: World) -> None:
     talk = world.talk(A, B, retries=0)
     with pytest.raises(ServiceUnavailable):

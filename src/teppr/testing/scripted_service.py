@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 
 JSON = "application/json"
-SIP_BYTES = 64 * 1024
+SIP_BYTES = 256 * 1024
+TOO_LONG_S, DRIP_S = 20.0, 0.02
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class RawService(socketserver.ThreadingTCPServer):
     always: Act | None = None
     tls: ssl.SSLContext | None = None
     reads_slowly: bool = False
+    read_bytes: int = 0
 
     allow_reuse_address = True
     daemon_threads = True
@@ -127,9 +129,10 @@ class Connection(socketserver.StreamRequestHandler):
         service = cast("RawService", self.server)
         if not service.reads_slowly:
             return self.rfile.read(length)
-        read = 0
-        while read < length and not service.ended.wait(timeout=0.01):
-            read += len(self.rfile.read1(SIP_BYTES))
+        while service.read_bytes < length and not service.ended.wait(timeout=0.01):
+            service.read_bytes += (sip := len(self.rfile.read1(SIP_BYTES)))
+            if not sip:
+                break
         return b""
 
 
@@ -210,21 +213,25 @@ ENDING: dict[str, Act] = {act.__name__: act for act in (hang_up, reset, cut, cut
 
 
 def silent(service: RawService) -> Act:
-    """Say nothing, until the service ends."""
+    """Say nothing for longer than any test waits, and answer then."""
 
-    def act(_: socket.socket, __: Asked) -> None:
-        service.ended.wait(timeout=60)
+    def act(connection: socket.socket, asked: Asked) -> None:
+        service.ended.wait(timeout=TOO_LONG_S)
+        answer(connection, asked)
 
     return act
 
 
 def drip(service: RawService) -> Act:
-    """A byte now and then, never silent and never done."""
+    """An answer that comes byte by byte: never silent, and whole later than any test waits."""
 
-    def act(connection: socket.socket, _: Asked) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n")
-        while not service.ended.wait(timeout=0.02):
-            connection.sendall(b" ")
+    def act(connection: socket.socket, asked: Asked) -> None:
+        whole = wire(200, b" " * int(TOO_LONG_S / DRIP_S) + orjson.dumps(document(asked.filename)))
+        head, separator, body = whole.partition(b"\r\n\r\n")
+        connection.sendall(head + separator)
+        for byte in body:
+            service.ended.wait(timeout=DRIP_S)
+            connection.sendall(bytes([byte]))
 
     return act
 
