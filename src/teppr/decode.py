@@ -24,6 +24,7 @@ network was fed, and the original's."""
 LOWEST_SCORE_0_1 = 0.05
 MOST_DETECTIONS = 100
 MASK_THRESHOLD_0_1 = 0.5
+CHANCES_ADD_UP_WITHIN = 1e-3
 
 
 def decode_boxes(
@@ -61,7 +62,39 @@ def decode_instances(
     )
 
 
-DECODERS: Mapping[str, Decoder] = MappingProxyType({"boxes": decode_boxes, "instances": decode_instances})
+def decode_classes(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
+    image_size_wh: tuple[int, int],
+) -> Detections:
+    """From the chance of each label, or its logit, [labels]: the whole image as the box of each likely label; best
+    first.
+    """
+    chances = _chances(np.asarray(outputs[0], dtype=np.float64).reshape(-1))
+    best = np.argsort(-chances, kind="stable")[:MOST_DETECTIONS]
+    best = best[chances[best] >= LOWEST_SCORE_0_1]
+    whole = np.array([0, 0, *image_size_wh], np.float32)
+    return Detections(
+        size_wh=image_size_wh,
+        boxes_xyxy_px=np.tile(whole, (len(best), 1)),
+        scores_0_1=chances[best].astype(np.float32),
+        label_ids=best.astype(np.int64),
+    )
+
+
+def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Chances are none below zero and add up to one, which logits do not do by accident.
+    if values.min() >= 0 and abs(values.sum() - 1) <= CHANCES_ADD_UP_WITHIN:
+        return values
+    powers = np.exp(values - values.max())
+    chances: npt.NDArray[np.float64] = powers / powers.sum()
+    return chances
+
+
+DECODERS: Mapping[str, Decoder] = MappingProxyType(
+    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes}
+)
 """By the name that a model card gives."""
 
 

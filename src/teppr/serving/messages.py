@@ -81,9 +81,9 @@ class ModelFacts(BaseModel):
     release: str
     default: bool = Field(description="Whether it answers where a request names none.")
     architecture: str
-    task: str = Field(description="detect: boxes; segment: boxes and outlines.")
+    task: str = Field(description="detect: boxes; segment: boxes and outlines; classify: the whole image.")
     labels: list[AnsweredLabel]
-    image_size_px: int = Field(description="The longer side that images are resized to.")
+    image_size_px: int = Field(description="The longer side that images are resized to; of a square, both.")
     score_threshold: float = Field(description="What scores lower is left out where a request does not say.")
     metrics: dict[str, Any] = Field(description="As measured before publishing.")
     created: datetime | None
