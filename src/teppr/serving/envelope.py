@@ -42,7 +42,7 @@ class Envelope:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if GIVEN_ID.fullmatch(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, id_is_given=request_id == given)
         begun_at = time.perf_counter()
         status = 500
 

@@ -38,6 +38,11 @@ def request_id_of(request: Request) -> str:
     return str(getattr(request.state, "request_id", ""))
 
 
+def id_is_given(request: Request) -> bool:
+    """Whether the client made the id, and may ask again with it."""
+    return bool(getattr(request.state, "id_is_given", False))
+
+
 def sentence_of(problems: list[dict[str, object]]) -> str:
     """What pydantic found wrong, as a sentence: where, what, and the value."""
     return "; ".join(_clause(problem) for problem in problems)
