@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teppr.serving.refusals import REQUEST_ID_HEADER
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked again and again by machines: no line in the log."""
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -82,13 +82,17 @@ def answer_of(
     return Response(orjson.dumps(answer), media_type="application/json")
 
 
+def boxes_of(card: ModelCard, found: Found) -> Sequence[Sequence[float]]:
+    """Where things were found: what is said of an image as a whole is said of all of it."""
+    if card.task != "classify":
+        return found.boxes_xyxy_px
+    return [[0.0, 0.0, *map(float, found.size_wh)]] * len(found.label_ids)
+
+
 def _regions(card: ModelCard, found: Found, wanted: Wanted) -> list[Region]:
     labels = [card.labels[label_id] for label_id in found.label_ids]
-    if card.task == "classify":
-        # What a model says of an image as a whole is said of all of it.
-        whole = [0.0, 0.0, *map(float, found.size_wh)]
-        return regions([whole] * len(labels), [None] * len(labels), found.scores_0_1, labels)
-    shaped = regions(found.boxes_xyxy_px, found.outlines_xy_px, found.scores_0_1, labels)
+    outlines = found.outlines_xy_px if card.task != "classify" else [None] * len(labels)
+    shaped = regions(boxes_of(card, found), outlines, found.scores_0_1, labels)
     if card.task == "lanes":
         return [_as_polyline(region) for region in shaped]
     return [_as_polygon(region) for region in shaped] if wanted == "polygon" else shaped

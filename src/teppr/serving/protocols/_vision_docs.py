@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from teppr.serving.messages import Failure
+from teppr.serving.openapi import schema_of
 from teppr.serving.upload import BatchOptions, Options
 
 _DESCRIPTIONS = (
@@ -33,9 +34,9 @@ def only(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _document(image: dict[str, Any], options: type[BatchOptions]) -> dict[str, Any]:
-    schema = options.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = schema_of(options)
     properties = {"image": image, **schema["properties"]}
-    return {"schema": {"type": "object", "required": ["image"], "properties": properties}}
+    return {"schema": {**schema, "required": ["image"], "properties": properties}}
 
 
 BODY = {
