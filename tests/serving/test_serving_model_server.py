@@ -50,7 +50,7 @@ def answers(url: str, count: int) -> list[Found | Declined]:
     async def fetch_one(dispatcher: Dispatcher, name: str) -> Found | Declined:
         while True:
             try:
-                found = await dispatcher.fetch("anonymous", name)
+                found = (await dispatcher.fetch("anonymous", name)).found
             except Declined as refusal:
                 return refusal
             if found is not None:

@@ -43,6 +43,7 @@ class Asker:
         keys = [stream, TASKS + task_id, f"{WAITING}tests", "teppr:rate:tests"]
         arguments: list[str | int] = [
             task_id, fingerprint, REPLIES + "x", budget_ms, 60_000, most, most_of_client, per_minute, "ask", "image",
+            "note",
         ]  # fmt: skip
         answer = self._put(keys=keys, args=arguments)
         assert isinstance(answer, list)

@@ -28,7 +28,7 @@ from teppr.testing.mongod import mongod
 from teppr.testing.service import Answering, MakeService
 
 MODELS, PREDICT = "/api/vision/v2/models", "/api/vision/v2/predict"
-OPEN = {*FILES, "/healthz", "/readyz"}
+OPEN = {*FILES, "/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready"}
 NOWHERE = "sqlite:///nowhere/store.db"
 A_WHILE_AGO = datetime.now(UTC) - timedelta(days=10)
 LIMITS = KeyLimits(requests_per_minute=60, max_waiting=3)

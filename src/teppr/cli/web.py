@@ -68,10 +68,15 @@ def web(
         queue_wait_s=settings.queue_wait_s,
         max_bulk=settings.max_bulk,
         timeout_s=settings.predict_timeout_s,
+        keep_results_s=settings.keep_results_s,
     )
     service = Service(
         dispatcher=Dispatcher(queue_url, limits, default=default, score_threshold_0_1=score_threshold),
-        upload_limits=UploadLimits(max_bytes=int(settings.max_upload_mib * MIB), timeout_s=settings.upload_timeout_s),
+        upload_limits=UploadLimits(
+            max_bytes=int(settings.max_upload_mib * MIB),
+            timeout_s=settings.upload_timeout_s,
+            max_images=settings.max_batch_images,
+        ),
         max_image_pixels=settings.max_image_pixels,
     )
     if fd is None:

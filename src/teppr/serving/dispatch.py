@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import orjson
 
 from teppr.errors import UnknownName
-from teppr.serving.declined import Declined
+from teppr.registry.card import card_document, read_card
+from teppr.serving.declined import Declined, queue_gone
 from teppr.serving.directory import Directory, read_async
 from teppr.serving.producer import Order, Producer
-from teppr.serving.queue import QUEUE_ERRORS, Priority, connect_async
+from teppr.serving.queue import CARDS, QUEUE_ERRORS, Priority, connect_async
 from teppr.serving.tasks import Ask, Failed, Found, Outcome
 from teppr.types import ModelCard
 
 REFRESH_S, REFRESH_FIRST_S = 0.5, 0.05
 RETRY_AFTER_S = 1
 ANY_NUMBER = 1_000_000_000
+NO_NOTE: Mapping[str, Any] = MappingProxyType({})
+KEEP_CARD_S = 7 * 24 * 3600
+"""Longer than any answer is kept."""
 log = logging.getLogger("teppr.serving")
 
 
@@ -30,12 +38,14 @@ class DispatchLimits:
     queue_wait_s: a request of a person that would wait longer is refused at once
     max_bulk: requests of a model that may wait for the time there is
     timeout_s: the deadline of a request that names none
+    keep_results_s: how long the answer to what was submitted is kept; also its deadline where it names none
     """
 
     max_requests: int = 256
     queue_wait_s: float = 0.7
     max_bulk: int = 10_000
     timeout_s: float = 30.0
+    keep_results_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +53,28 @@ class Sender:
     """Who asks, and how: as it goes over into the queue's `Order`.
 
     request_id: the same id gets the same answer for `keep_s`
+    is_asked_again: the id is known to who asks, so that what nobody waits for now may still be wanted
+    note: what the answer is to be made of, beside the model's card and what it found
     """
 
     request_id: str
+    is_asked_again: bool = True
     client: str = "anonymous"
     priority: Priority = Priority.INTERACTIVE
     timeout_s: float | None = None
     keep_s: float = 10.0
     max_waiting: int = ANY_NUMBER
     requests_per_minute: int = 0
+    note: Mapping[str, Any] = field(default_factory=lambda: NO_NOTE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What was submitted: the model's card, the sender's note, and what was found, None while there is nothing yet."""
+
+    card: ModelCard
+    note: Mapping[str, Any]
+    found: Found | None
 
 
 class Dispatcher:
@@ -144,22 +167,48 @@ class Dispatcher:
         return _found(await self._producer.ask(ask, image, self._order(ask, sender)))
 
     async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
-        """Ask, and leave the answer to be fetched; raises Declined."""
-        await self._producer.submit(ask, image, self._order(ask, sender))
+        """Ask, and leave the answer to be fetched for `keep_results_s`; raises Declined."""
+        keep_s = self.limits.keep_results_s
+        timeout_s = sender.timeout_s or keep_s
+        order = replace(self._order(ask, sender), keep_s=keep_s, timeout_s=timeout_s)
+        await self._keep_card(ask.key)
+        await self._producer.submit(ask, image, order)
 
-    async def fetch(self, client: str, request_id: str) -> Found | None:
-        """The answer to what was submitted, None while there is none; raises Declined: 404, or what went wrong."""
+    async def fetch(self, client: str, request_id: str) -> Fetched:
+        """What became of what was submitted; raises Declined: 404 nothing is kept of it, or what went wrong."""
         try:
-            outcome = await self._producer.fetch(client, request_id)
+            kept = await self._producer.fetch(client, request_id)
         except KeyError:
             raise Declined(404, "unknown-request", f"nothing is kept of a request {request_id!r}") from None
-        return None if outcome is None else _found(outcome)
+        found = None if kept.outcome is None else _found(kept.outcome)
+        note: dict[str, Any] = orjson.loads(kept.note)
+        return Fetched(card=await self._card(note.pop("key")), note=note, found=found)
+
+    async def _keep_card(self, key: str) -> None:
+        """See that answers can be told when the model is served no more: its labels stand in the card."""
+        if served := self._directory.models().get(key):
+            try:
+                await self._queue.set(CARDS + key, orjson.dumps(card_document(served.card)), ex=KEEP_CARD_S)
+            except QUEUE_ERRORS as error:
+                raise queue_gone() from error
+
+    async def _card(self, key: str) -> ModelCard:
+        if served := self._directory.models().get(key):
+            return served.card
+        try:
+            kept: Any = await self._queue.get(CARDS + key)  # bytes, as these connections give them
+        except QUEUE_ERRORS as error:
+            raise queue_gone() from error
+        if kept is None:
+            raise Declined(404, "unknown-request", f"model {key} is served no more, and its labels are not kept")
+        return read_card(kept, f"the card of {key} in the queue")
 
     def _order(self, ask: Ask, sender: Sender) -> Order:
         interactive = sender.priority is Priority.INTERACTIVE
         room = self._directory.capacity(ask.key, self.limits.queue_wait_s) if interactive else self.limits.max_bulk
         return Order(
             id=sender.request_id,
+            is_asked_again=sender.is_asked_again,
             client=sender.client,
             priority=sender.priority,
             timeout_s=sender.timeout_s or self.limits.timeout_s,
@@ -167,6 +216,7 @@ class Dispatcher:
             most_waiting=room,
             most_of_client=sender.max_waiting,
             requests_per_minute=sender.requests_per_minute,
+            note=orjson.dumps({"key": ask.key, **sender.note}),
         )
 
     def _learn(self, directory: Directory) -> None:

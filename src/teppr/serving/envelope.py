@@ -15,7 +15,7 @@ from teppr.serving.refusals import REQUEST_ID_HEADER
 from teppr.serving.safe_headers import SAFE_HEADERS
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked again and again by machines: no line in the log."""
 
 log = logging.getLogger("teppr.serving")
@@ -34,7 +34,7 @@ class Envelope:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if GIVEN_ID.fullmatch(given) and given == without_secrets(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, id_is_given=request_id == given)
         begun_at = time.perf_counter()
         status = 500
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 GROUP = "servers"
 TASKS, SERVERS, COUNTS = "teppr:task:", "teppr:server:", "teppr:count:"
-SERVER_FACTS, ROUTES = "teppr:servers", "teppr:routes"
+SERVER_FACTS, ROUTES, CARDS = "teppr:servers", "teppr:routes", "teppr:card:"
 REPLIES, WAITING, RATES = "teppr:reply:", "teppr:waiting:", "teppr:rate:"
 CONNECT_TIMEOUT_S = 5
 LONGEST_SOCKET = 100
