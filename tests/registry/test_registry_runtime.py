@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from teppr.errors import BadInput, Corrupt
 from teppr.geometry import area, box_xywh
 from teppr.registry.bundle import NETWORK, Bundle, write_bundle
-from teppr.registry.runtime import Runtime
+from teppr.registry.runtime import Runtime, providers
 from teppr.testing.bundles import classifier_bundle, colored_picture
 
 
@@ -153,9 +153,22 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from teppr.registry.bundle import Bundle
-from teppr.registry.runtime import Runtime
+from teppr.registry.runtime import Runtime, providers
 Runtime(Bundle.open(Path({str(bundle.path)!r}))).predict(np.zeros((9, 9, 3), np.uint8))
 print(json.dumps(sorted({{"torch", "torchvision", "onnx", "matplotlib", "pandas"}} & sys.modules.keys())))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_what_a_network_runs_on_is_the_best_there_is() -> None:
+    here = ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
+    assert [name for name, _ in providers(available=here)] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert [name for name, _ in providers()][-1] == "CPUExecutionProvider"
+
+
+def test_a_limit_of_the_gpus_memory_is_told_to_the_providers_that_have_one() -> None:
+    """No GPU is here: what ONNX Runtime is told is what can be looked at."""
+    options = dict(providers(4096, available=["CUDAExecutionProvider", "CPUExecutionProvider"]))
+    assert options["CUDAExecutionProvider"]["gpu_mem_limit"] == str(4096 * 1024 * 1024)
+    assert options["CPUExecutionProvider"] == {}
