@@ -19,7 +19,7 @@ def test_a_failure_comes_out_as_it_went_in(failed: Failed) -> None:
     assert decode_outcome(encode(failed)) == failed
 
 
-@given(st.lists(st.tuples(NUMBERS, st.integers(0, 99), st.none() | st.lists(POINTS, max_size=4))))
+@given(st.lists(st.tuples(NUMBERS, st.integers(0, 99), st.none() | st.lists(POINTS, min_size=3, max_size=6))))
 def test_what_was_found_comes_out_as_it_went_in(
     rows: list[tuple[float, int, list[tuple[float, float]] | None]],
 ) -> None:
