@@ -1,5 +1,6 @@
 """The queue's promise, on a real Valkey: whatever is put is answered once, whoever dies in between."""
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from teppr.errors import BadSettings, Corrupt, Missing
 from teppr.serving import queue
 from teppr.serving.consumer import MOST_TRIES, Batch, Consumer, Task
+from teppr.serving.directory import Presence
 from teppr.serving.queue import COUNTS, REPLIES, SERVERS, TASKS, WAITING, Priority, script, stream_of
 from teppr.serving.tasks import GIVEN_UP, TOO_LATE, Failed, decode_ask, decode_outcome
-from teppr.testing.service import running_queue
+from teppr.testing.service import running_queue, started_queue, url_of_home
 
 KEY = "acme-ods-1"
 STREAMS = [stream_of(KEY, priority) for priority in Priority]
@@ -39,10 +41,11 @@ class Asker:
         most_of_client: int = 1000,
         per_minute: int = 0,
         fingerprint: str = "same",
+        image: str = "image",
     ) -> list[bytes]:
         keys = [stream, TASKS + task_id, f"{WAITING}tests", "teppr:rate:tests"]
         arguments: list[str | int] = [
-            task_id, fingerprint, REPLIES + "x", budget_ms, 60_000, most, most_of_client, per_minute, "ask", "image",
+            task_id, fingerprint, REPLIES + "x", budget_ms, 60_000, most, most_of_client, per_minute, "ask", image,
             "note",
         ]  # fmt: skip
         answer = self._put(keys=keys, args=arguments)
@@ -210,6 +213,31 @@ def test_a_queue_that_kept_nothing_gets_its_streams_again(asker: Asker, server: 
     assert server.consumer.take(STREAMS, 8) == Batch()
     asker.put("a")
     assert len(server.consumer.take(STREAMS, 8).tasks) == 1
+
+
+def fill(asker: Asker) -> int:
+    """How many large images the queue takes until its memory is full."""
+    for i in itertools.count():
+        try:
+            asker.put(f"large{i}", image="x" * 100_000)
+        except redis.OutOfMemoryError:
+            return i
+    raise AssertionError
+
+
+def test_a_queue_whose_memory_is_full_takes_no_more_and_can_be_emptied(tmp_path: Path) -> None:
+    with started_queue(tmp_path, memory_mib=8):
+        url = url_of_home(tmp_path)
+        asker = Asker(url)
+        server = Server(url, "s1")
+        waiting = fill(asker)
+        assert 10 < waiting < 100
+        with Presence(queue.connect(url), "s1", []):
+            while (batch := server.consumer.take(STREAMS, 8)).tasks:
+                server.hold(batch)
+                server.answer_all()
+        assert asker.count("answered") == waiting
+        assert asker.put("small") == [b"put"]
 
 
 def test_a_url_that_is_none_and_a_queue_that_is_not_there_are_said(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ NAMES = ("valkey-server", "redis-server")
 MEMORY_MIB = 1024
 
 
-def command(home: Path) -> list[str]:
+def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
     """The command that runs the queue of a home in its folder `queue`, which it makes; raises Missing.
 
     Every write is in its log before it is answered, so that what was accepted survives the end of the process.
@@ -30,7 +30,7 @@ def command(home: Path) -> list[str]:
         "appendfsync": "everysec",
         "no-appendfsync-on-rewrite": "yes",
         "save": "",
-        "maxmemory": f"{MEMORY_MIB}mb",
+        "maxmemory": f"{memory_mib}mb",
         "maxmemory-policy": "noeviction",
     }
     return [_program(), *(word for name, value in options.items() for word in (f"--{name}", value))]

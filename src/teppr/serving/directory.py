@@ -15,7 +15,7 @@ import orjson
 import redis
 
 from teppr.registry.card import card_document, read_card
-from teppr.serving.queue import QUEUE_ERRORS, SERVER_FACTS, SERVERS
+from teppr.serving.queue import QUEUE_ERRORS, SERVER_FACTS, SERVERS, script
 from teppr.types import ModelCard
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Presence:
         self._queue = queue
         self._name = name
         self._models = models
+        self._say = queue.register_script(script("tell"))
         self._image_s: dict[str, float] = {}
         self._images = 0
         self._ends = threading.Event()
@@ -102,10 +103,8 @@ class Presence:
                 continue  # the server's own thread says so
 
     def _tell(self) -> None:
-        with self._queue.pipeline(transaction=False) as together:
-            together.hset(SERVER_FACTS, self._name, self._document())
-            together.set(SERVERS + self._name, "lives", px=int(1000 * LIVES_S))
-            together.execute()
+        keys = [SERVERS + self._name, SERVER_FACTS]
+        self._say(keys=keys, args=[self._name, self._document(), int(1000 * LIVES_S)])
 
     def _document(self) -> bytes:
         import psutil

@@ -168,7 +168,11 @@ class ModelServer:
 
     def _picture(self, model: Runtime, task: Task) -> Picture | Failed:
         begun_at = time.perf_counter()
-        ask = decode_ask(task.ask)
+        try:
+            ask = decode_ask(task.ask)
+        except Corrupt as error:
+            log.warning("%s", error)
+            return Failed(status=503, error="busy", detail=str(error))
         try:
             pixels, _ = images.decode(task.image, name=ask.name, max_pixels=self._limits.max_image_pixels)
             return Picture(task, ask, model.feed(pixels), decode_s=time.perf_counter() - begun_at)

@@ -49,9 +49,9 @@ def url_of_home(home: Path) -> str:
 
 
 @contextmanager
-def started_queue(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started_queue(home: Path, **options: int) -> Iterator[subprocess.Popen[bytes]]:
     """The same as a process that a test may kill; what it kept is in the home."""
-    with subprocess.Popen(valkey.command(home), stdout=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(valkey.command(home, **options), stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             with queue.connect(url_of_home(home)) as asking:
                 until = time.monotonic() + PATIENCE_S

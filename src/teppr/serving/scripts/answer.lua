@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Store answers, wake who waits for them, and take the tasks off their stream: each task is answered once.
 --
 -- KEYS  stream, then for each answer its task and the set of the client's waiting tasks

@@ -1,4 +1,6 @@
+#!lua
 -- Put a task into its stream, once: asked again with the same id, the task that is there answers.
+-- The server refuses to run it while its memory is full.
 --
 -- KEYS  stream, task, the client's waiting tasks, the client's rate
 -- ARGV  id, fingerprint, reply channel, budget_ms, keep_ms, most waiting in the stream, most waiting of the client,
