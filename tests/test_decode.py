@@ -58,6 +58,17 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
     assert len(found) == 0
 
 
+@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
+def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
+    given = outputs([0.5, 0.02, 0.28, 0.2]) if name != "classes" else [np.array([0.5, 0.02, 0.28, 0.2])]
+    sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
+    few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
+    wanted = all_of_them.at_least(lowest)
+    assert (few.label_ids.tolist(), few.masks) == (wanted.label_ids.tolist(), wanted.masks)
+    assert len(all_of_them) == 3
+
+
 def test_boxes_end_at_the_images_edge() -> None:
     boxes = np.array([[-5, -5, 300, 300]], np.float32)
     found = DECODERS["boxes"](

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from teppr.decode import DECODERS
+from teppr.decode import DECODERS, LOWEST_SCORE_0_1
 from teppr.errors import BadInput, Corrupt
 from teppr.images import Pixels, resize_to_fit, resize_to_square
 from teppr.registry.bundle import Bundle
@@ -54,10 +54,11 @@ def providers(gpu_memory_mib: int = 0, available: Sequence[str] | None = None) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fed:
-    """An image at the size in which a network takes it; size_wh: of the image itself."""
+    """An image at the size in which a network takes it; size_wh: of the image itself; what scores lower is left out."""
 
     pixels: Pixels
     size_wh: tuple[int, int]
+    lowest_score_0_1: float
 
 
 class Runtime:
@@ -89,15 +90,16 @@ class Runtime:
             raise found
         return found
 
-    def feed(self, pixels: Pixels) -> Fed:
+    def feed(self, pixels: Pixels, lowest_score_0_1: float = LOWEST_SCORE_0_1) -> Fed:
         """An RGB image [h, w, 3] as the network takes it, so that the image itself need not be kept."""
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise BadInput(f"an image must be uint8 [height, width, 3], got {pixels.dtype} {list(pixels.shape)}")
         resize = resize_to_square if self.card.square else resize_to_fit
-        return Fed(resize(pixels, self.card.image_size_px), (pixels.shape[1], pixels.shape[0]))
+        fed = resize(pixels, self.card.image_size_px)
+        return Fed(fed, size_wh=(pixels.shape[1], pixels.shape[0]), lowest_score_0_1=lowest_score_0_1)
 
     def predict_many(self, images: Sequence[Fed]) -> list[Detections | Corrupt]:
-        """For each image what `predict` gives or raises; those of one size go through the network together where its
+        """For each image what `predict` finds or raises; those of one size go through the network together where its
         card says `batch`.
         """
         found: dict[int, Detections | Corrupt] = {}
@@ -137,7 +139,12 @@ class Runtime:
 
     def _decoded(self, outputs: Outputs, image: Fed) -> Detections:
         height, width = image.pixels.shape[:2]
-        return self._decode(outputs, network_size_wh=(width, height), image_size_wh=image.size_wh)
+        return self._decode(
+            outputs,
+            network_size_wh=(width, height),
+            image_size_wh=image.size_wh,
+            lowest_score_0_1=image.lowest_score_0_1,
+        )
 
     def _load(self, threads: int, gpu_memory_mib: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()

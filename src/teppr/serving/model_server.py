@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from uuid import uuid4
 
+import cv2
+
 from teppr import images
 from teppr.answers import outlines_of
 from teppr.errors import BadImage, Corrupt
@@ -101,6 +103,7 @@ class ModelServer:
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Take and answer until `end`; a queue that is gone is waited for."""
+        cv2.setNumThreads(1)  # its threads would take turns with those of the other servers, and cost twice the time
         with self._presence:
             on_ready()
             while not self._ends.is_set():
@@ -175,7 +178,8 @@ class ModelServer:
             return Failed(status=503, error="busy", detail=str(error))
         try:
             pixels, _ = images.decode(task.image, name=ask.name, max_pixels=self._limits.max_image_pixels)
-            return Picture(task, ask, model.feed(pixels), decode_s=time.perf_counter() - begun_at)
+            fed = model.feed(pixels, ask.threshold_0_1)
+            return Picture(task, ask, fed, decode_s=time.perf_counter() - begun_at)
         except BadImage as error:
             return Failed(status=IMAGE_STATUS.get(error.reason, 400), error=error.reason, detail=str(error))
         except MemoryError:
@@ -201,12 +205,11 @@ def _outcome(picture: Picture, detections: Detections | Corrupt, predict_s: floa
         width, height = picture.fed.size_wh
         says = f"model {ask.key} does not run on {ask.name}, an image of {width} x {height} pixels"
         return Failed(status=422, error="model-cannot", detail=says)
-    likely = detections.at_least(ask.threshold_0_1)
     return Found(
-        size_wh=likely.size_wh,
-        boxes_xyxy_px=likely.boxes_xyxy_px.tolist(),
-        scores_0_1=likely.scores_0_1.tolist(),
-        label_ids=likely.label_ids.tolist(),
-        outlines_xy_px=outlines_of(likely) if ask.outlines else [None] * len(likely),
+        size_wh=detections.size_wh,
+        boxes_xyxy_px=detections.boxes_xyxy_px.tolist(),
+        scores_0_1=detections.scores_0_1.tolist(),
+        label_ids=detections.label_ids.tolist(),
+        outlines_xy_px=outlines_of(detections) if ask.outlines else [None] * len(detections),
         timings_s={"wait": picture.task.waited_ms / 1000, "decode": picture.decode_s, "predict": predict_s},
     )
