@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse, Response
 
 from teppr import __version__
 from teppr.serving import pages, refusals
@@ -54,7 +55,7 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(pages.router())
     _add_health(app, service)
     refusals.install(app)
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, meter=service.dispatcher.meter)
     return app
 
 
@@ -71,3 +72,16 @@ def _add_health(app: FastAPI, service: Service) -> None:
     async def readyz() -> Readiness:
         service.dispatcher.find(None)
         return Readiness(status="ready", models=[card.key for card in service.dispatcher.cards])
+
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        summary="The numbers of the whole service, for Prometheus",
+        response_class=PlainTextResponse,
+        responses={503: {"model": Failure}},
+    )
+    async def metrics() -> Response:
+        from teppr.serving import exposition  # a quarter of a second to import
+
+        page = exposition.expose(await service.dispatcher.numbers())
+        return Response(page, headers={"Content-Type": exposition.CONTENT_TYPE})

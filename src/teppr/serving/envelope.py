@@ -10,6 +10,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teppr.serving.meter import Meter
 from teppr.serving.refusals import REQUEST_ID_HEADER
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -30,10 +31,11 @@ log = logging.getLogger("teppr.serving")
 
 
 class Envelope:
-    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer."""
+    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer; counts."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
         self._app = app
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and the answer back with the headers added."""
@@ -61,6 +63,9 @@ class Envelope:
         finally:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = scope.get("raw_path", b"").decode("ascii", "replace")
-            spent_ms = 1000 * (time.perf_counter() - begun_at)
+            spent_s = time.perf_counter() - begun_at
+            spent_ms = 1000 * spent_s
+            route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
+            self._meter.answered(route, model, status, spent_s)
             level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
             log.log(level, "%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)
