@@ -12,6 +12,7 @@ from starlette.routing import Route
 from teppr.serving.declined import Declined
 from teppr.serving.envelope import Envelope
 from teppr.serving.gate import Gate
+from teppr.serving.meter import Meter
 
 BUSY = Declined(503, "busy", "try again in 1 s", retry_after_s=1)
 
@@ -30,7 +31,7 @@ class Answers:
         paths = ["/ask", "/ask/box", "/asked", "/other"]
         app = Starlette(routes=[Route(path, answer, methods=["GET", "POST"]) for path in paths])
         app.add_middleware(Gate, is_closed=lambda: self.closed, paths=["/ask"])
-        app.add_middleware(Envelope)
+        app.add_middleware(Envelope, meter=Meter())
         self.app = app
 
     def ask(self, path: str, method: str = "POST") -> httpx.Response:

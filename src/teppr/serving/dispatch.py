@@ -16,12 +16,13 @@ from teppr.errors import UnknownName
 from teppr.registry.card import card_document, read_card
 from teppr.serving.declined import Declined, queue_gone
 from teppr.serving.directory import Directory, read_async
+from teppr.serving.meter import Meter, Reading, read_numbers
 from teppr.serving.producer import Order, Producer
 from teppr.serving.queue import CARDS, QUEUE_ERRORS, Priority, connect_async
 from teppr.serving.tasks import Ask, Failed, Found, Outcome
 from teppr.types import ModelCard
 
-REFRESH_S, REFRESH_FIRST_S = 0.5, 0.05
+REFRESH_S, REFRESH_FIRST_S, COUNT_S = 0.5, 0.05, 1.0
 RETRY_AFTER_S = 1
 ANY_NUMBER = 1_000_000_000
 NO_NOTE: Mapping[str, Any] = MappingProxyType({})
@@ -94,6 +95,7 @@ class Dispatcher:
         self._directory = Directory()
         self._room = limits.max_requests
         self._requests = 0
+        self.meter = Meter()
 
     async def start(self) -> None:
         """Connect, and keep up with who serves; raises redis.ConnectionError where there is no queue."""
@@ -101,11 +103,13 @@ class Dispatcher:
         self._producer = Producer(self._queue)
         await self._producer.start()
         self._learn(await read_async(self._queue))
-        self._keeps_up = asyncio.create_task(self._keep_up())
+        self._works = [asyncio.create_task(self._keep_up()), asyncio.create_task(self._count())]
 
     async def close(self) -> None:
         """Leave the queue."""
-        self._keeps_up.cancel()
+        for work in self._works:
+            work.cancel()
+        await self._add_counts()
         await self._producer.close()
         await self._queue.aclose()
 
@@ -164,7 +168,9 @@ class Dispatcher:
 
     async def predict(self, ask: Ask, image: bytes, sender: Sender) -> Found:
         """Ask through the queue and wait; raises Declined with what the model server says, or the queue."""
-        return _found(await self._producer.ask(ask, image, self._order(ask, sender)))
+        found = _found(await self._producer.ask(ask, image, self._order(ask, sender)))
+        self.meter.waited(ask.key, sender.priority, found.timings_s.get("wait", 0.0))
+        return found
 
     async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
         """Ask, and leave the answer to be fetched for `keep_results_s`; raises Declined."""
@@ -183,6 +189,11 @@ class Dispatcher:
         found = None if kept.outcome is None else _found(kept.outcome)
         note: dict[str, Any] = orjson.loads(kept.note)
         return Fetched(card=await self._card(note.pop("key")), note=note, found=found)
+
+    async def numbers(self) -> Reading:
+        """What all webs and model servers did, and how they do; raises Declined 503 where the queue does not answer."""
+        await self._add_counts()
+        return await read_numbers(self._queue, self._directory)
 
     async def _keep_card(self, key: str) -> None:
         """See that answers can be told when the model is served no more: its labels stand in the card."""
@@ -237,6 +248,17 @@ class Dispatcher:
                 self._learn(await read_async(self._queue))
             except QUEUE_ERRORS:
                 continue  # the producer says so
+
+    async def _count(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_S)
+            await self._add_counts()
+
+    async def _add_counts(self) -> None:
+        try:
+            await self.meter.add(self._queue)
+        except QUEUE_ERRORS as error:
+            log.warning("the queue does not answer: %s", error)
 
 
 def _busy(why: str) -> Declined:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teppr.keys import without_secrets
+from teppr.serving.meter import Meter
 from teppr.serving.refusals import REQUEST_ID_HEADER
 from teppr.serving.safe_headers import SAFE_HEADERS
 
@@ -22,10 +23,11 @@ log = logging.getLogger("teppr.serving")
 
 
 class Envelope:
-    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer."""
+    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer; counts."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
         self._app = app
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and the answer back with the headers added."""
@@ -53,7 +55,10 @@ class Envelope:
         finally:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
-            spent_ms = 1000 * (time.perf_counter() - begun_at)
+            spent_s = time.perf_counter() - begun_at
+            spent_ms = 1000 * spent_s
+            route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
+            self._meter.answered(route, model, status, spent_s)
             caller = scope["state"].get("caller")
             key_id = caller.key_id if caller is not None and caller.key_id else "-"
             level = logging.DEBUG if path in QUIET_PATHS else logging.INFO

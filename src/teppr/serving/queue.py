@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 GROUP = "servers"
 TASKS, SERVERS, COUNTS = "teppr:task:", "teppr:server:", "teppr:count:"
-SERVER_FACTS, ROUTES, CARDS = "teppr:servers", "teppr:routes", "teppr:card:"
+SERVER_FACTS, ROUTES, CARDS, METRICS = "teppr:servers", "teppr:routes", "teppr:card:", "teppr:metrics"
 REPLIES, WAITING, RATES = "teppr:reply:", "teppr:waiting:", "teppr:rate:"
+COUNTED = ("answered", "batches", "expired", "abandoned", "claimed", "given_up", "doubles", "unwanted")
+"""What the scripts count, each under `COUNTS` and its word."""
 CONNECT_TIMEOUT_S = 5
 LONGEST_SOCKET = 100
 """Bytes that the path of a socket may have (the kernel's limit is 108)."""

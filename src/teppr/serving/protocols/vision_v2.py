@@ -179,6 +179,7 @@ def _add_queued(router: APIRouter, service: Service) -> None:
         id: Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As `predictq` gave it.")],  # noqa: A002 - the path's own word
     ) -> Response:
         fetched = await dispatcher.fetch(request.state.caller.name, id)
+        request.state.model = fetched.card.key
         if fetched.found is None:
             return _queued(id)
         entry = entry_of(fetched.card, fetched.found, fetched.note)

@@ -25,4 +25,5 @@ for i = 0, (#KEYS - 1) / 2 - 1 do
   end
 end
 redis.call('INCRBY', counts .. 'answered', first)
+redis.call('INCR', counts .. 'batches')
 return first
