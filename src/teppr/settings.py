@@ -9,7 +9,9 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeGuard, get_args
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -71,7 +73,7 @@ class ServePlan(BaseModel):
     score_threshold: float | None = Field(
         None, ge=0, le=1, description="Leave out what scores lower; default: each model's own."
     )
-    allow_remote: bool = Field(False, description="Listen where other machines reach it, although it asks for no keys.")
+    allow_remote: bool = Field(False, description="Listen where other machines reach it, although keys are off.")
 
 
 class Settings(BaseModel):
@@ -82,6 +84,10 @@ class Settings(BaseModel):
     home: Path = Field(Path("teppr-home"), description="Folder of everything that teppr keeps.")
     store: str = Field("", description="Annotation database as URL; empty = sqlite:///<home>/store.db.")
     host: str = Field("127.0.0.1", description="Address that the prediction service listens on.")
+    keys: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether the prediction service asks for keys; auto = on unless only this machine reaches it.",
+    )
     port: int = Field(4040, ge=0, le=65535, description="Port of the prediction service; 0 = any free one.")
     workers: int = Field(0, ge=0, description="Processes for checking images; 0 = as many as cores.")
     max_upload_mib: float = Field(32.0, gt=0, description="Largest upload that the service reads, in MiB.")

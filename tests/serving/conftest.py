@@ -1,7 +1,7 @@
 """A service with the small model, asked over real HTTP; its model server is a process, its queue a real Valkey."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -13,9 +13,10 @@ from teppr.registry.bundle import Bundle
 from teppr.serving.app import make_app
 from teppr.serving.dispatch import Dispatcher, DispatchLimits
 from teppr.serving.protocols.contract import Service
+from teppr.serving.security import OFF
 from teppr.serving.upload import UploadLimits
 from teppr.testing.bundles import colored_picture, small_bundle
-from teppr.testing.service import answering, model_server, running_queue
+from teppr.testing.service import Answering, MakeService, answering, model_server, running_queue
 
 MAX_BYTES = 4 * 1024 * 1024
 PATCHES = {"stop": (20, 30, 80, 60), "go": (150, 100, 60, 90)}
@@ -39,9 +40,6 @@ def served_queue_url(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, s
         yield url
 
 
-MakeService = Callable[..., Service]
-
-
 @pytest.fixture(scope="session")
 def make_service(served_queue_url: str) -> MakeService:
     """`make_service(max_requests=1)` is a service with other bounds."""
@@ -54,9 +52,6 @@ def make_service(served_queue_url: str) -> MakeService:
         )
 
     return make
-
-
-Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
 
 
 @contextmanager
@@ -78,7 +73,7 @@ def service(make_service: MakeService) -> Service:
 
 @pytest.fixture(scope="session")
 def client(service: Service) -> Iterator[httpx.Client]:
-    with _answering(make_app(service)) as asking:
+    with _answering(make_app(service, OFF)) as asking:
         yield asking
 
 

@@ -3,22 +3,20 @@
 import base64
 import io
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from teppr.serving.app import make_app
-from teppr.serving.protocols.contract import Service
+from teppr.serving.security import OFF
+from teppr.testing.service import Answering, MakeService
 
-Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
-MakeService = Callable[..., Service]
 MAX_BYTES = 4 * 1024 * 1024
 PREDICT = "/api/vision/v2/predict"
 
@@ -269,7 +267,7 @@ def test_when_all_places_are_taken_it_says_when_to_come_back(
     make_service: MakeService, answering: Answering, picture: bytes
 ) -> None:
     small = make_service(max_requests=2)
-    with answering(make_app(small)) as client:
+    with answering(make_app(small, OFF)) as client:
         with ExitStack() as places:
             for _ in range(2):
                 places.enter_context(small.dispatcher.place())
@@ -281,7 +279,7 @@ def test_when_all_places_are_taken_it_says_when_to_come_back(
 
 
 def test_an_upload_that_takes_too_long_is_given_up(make_service: MakeService, answering: Answering) -> None:
-    with answering(make_app(make_service(timeout_s=0.2))) as client:
+    with answering(make_app(make_service(timeout_s=0.2), OFF)) as client:
         url = client.base_url
         with socket.create_connection((url.host, url.port or 80), timeout=30) as slow:
             slow.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nabc" % PREDICT.encode())
@@ -291,7 +289,7 @@ def test_an_upload_that_takes_too_long_is_given_up(make_service: MakeService, an
 
 
 def test_a_client_that_hangs_up_leaves_its_place(make_service: MakeService, answering: Answering) -> None:
-    with answering(make_app(make_service(timeout_s=30, max_requests=4))) as client:
+    with answering(make_app(make_service(timeout_s=30, max_requests=4), OFF)) as client:
         url = client.base_url
         for _ in range(8):
             with socket.create_connection((url.host, url.port or 80), timeout=30) as gone:

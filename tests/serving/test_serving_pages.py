@@ -7,7 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from teppr.serving.app import make_app
 from teppr.serving.pages import FILES
+from teppr.serving.safe_headers import SAFE_HEADERS
+from teppr.serving.security import OFF
+from teppr.testing.service import Answering, MakeService
 
 ELSEWHERE = re.compile(r"(?:src|href|url\(|import|fetch\()\s*[=(]?\s*[\"'`]?(?:https?:)?//", re.IGNORECASE)
 
@@ -50,6 +54,20 @@ def test_every_answer_is_safe_for_browsers(client: httpx.Client, path: str) -> N
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
     assert "server" not in headers
+    assert set(headers) >= {name.lower() for name in SAFE_HEADERS}
+
+
+def test_a_fault_of_the_service_is_answered_as_safely(make_service: MakeService, answering: Answering) -> None:
+    app = make_app(make_service(), OFF)
+
+    def failing() -> None:
+        raise RuntimeError
+
+    app.add_api_route("/failing", failing)
+    with answering(app) as client:
+        response = client.get("/failing")
+    assert (response.status_code, response.json()["error"]) == (500, "fault")
+    assert {name: response.headers[name] for name in SAFE_HEADERS} == dict(SAFE_HEADERS)
 
 
 def test_a_request_keeps_its_id(client: httpx.Client) -> None:
@@ -83,7 +101,9 @@ def test_the_document_of_the_api_tells_of_forms_answers_and_refusals(client: htt
     fields = {"q", "score_threshold", "priority", "timeout_s", "filename"}
     assert {"image", *fields} == set(forms["multipart/form-data"]["schema"]["properties"])
     assert fields == {parameter["name"] for parameter in predict["parameters"]}
-    assert {"200", "400", "404", "408", "409", "413", "415", "422", "429", "503", "504"} == set(predict["responses"])
+    assert {"200", "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "503", "504"} == set(
+        predict["responses"]
+    )
     assert "ValidationError" not in document["components"]["schemas"]
     named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert references(document) <= named

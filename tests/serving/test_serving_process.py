@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import httpx
 import orjson
@@ -60,13 +61,16 @@ def serve() -> Serve:
     """`with serve("--model", path) as served:` runs `teppr serve` on a free port until the block ends."""
 
     @contextmanager
-    def run(*arguments: object, **settings: object) -> Iterator[Served]:
+    def run(
+        *arguments: object, home: Path | None = None, log: IO[bytes] | None = None, **settings: object
+    ) -> Iterator[Served]:
         words = ["serve", "--port", "0", "--json", *map(str, arguments)]
         with (
-            TemporaryDirectory() as home,
+            TemporaryDirectory() as own,
             subprocess.Popen(
-                [sys.executable, "-m", "teppr", "--home", home, *words],
+                [sys.executable, "-m", "teppr", "--home", str(home or own), *words],
                 stdout=subprocess.PIPE,
+                stderr=log,
                 env=environment(**settings),
             ) as process,
         ):
@@ -87,9 +91,9 @@ def served(serve: Serve, bundle: Bundle, second_bundle: Bundle) -> Iterator[Serv
         yield running
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "teppr", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment(**settings))
 
 
 def test_a_served_model_answers_over_the_network(served: Served, picture: bytes) -> None:
@@ -200,12 +204,42 @@ def test_a_changed_bundle_is_not_served(tmp_path: Path) -> None:
     assert "model.onnx is not what was written" in ended.stderr
 
 
-def test_an_address_that_others_reach_has_to_be_asked_for(bundle: Bundle, serve: Serve) -> None:
-    ended = run("serve", "--model", bundle.path, "--port", 0, "--host", EVERYWHERE)
+def test_where_others_reach_it_it_asks_for_keys_and_does_not_start_without_any(
+    bundle: Bundle, serve: Serve, home: Path, tmp_path: Path
+) -> None:
+    asked = ("--home", home, "serve", "--model", bundle.path, "--port", 0, "--host", EVERYWHERE)
+    ended = run(*asked)
+    assert ended.returncode == 3
+    assert f"teppr --home {home} keys create NAME --role client" in ended.stderr
+    made = run("--home", home, "keys", "create", "acme", "--role", "client", "--json")
+    key = json.loads(made.stdout)["key"]
+    log = tmp_path / "log.txt"
+    with (
+        log.open("wb") as stderr,
+        serve("--model", bundle.path, "--host", EVERYWHERE, home=home, log=stderr) as running,
+    ):
+        assert running.get("/healthz").status_code == 200
+        models = running.url + "/api/vision/v2/models"
+        assert httpx.get(models).status_code == 401
+        assert httpx.get(models, headers={"X-API-Key": key}).status_code == 200
+        assert httpx.get(models, params={"key": key}).status_code == 400
+        assert httpx.get(f"{models}/{key}").status_code == 401
+    assert "401 " in log.read_text()
+    assert key.rpartition("_")[2] not in log.read_text()
+
+
+def test_where_others_reach_it_and_keys_are_off_it_has_to_be_asked_for(bundle: Bundle, serve: Serve) -> None:
+    ended = run("serve", "--model", bundle.path, "--port", 0, "--host", EVERYWHERE, keys="off")
     assert ended.returncode == 1
     assert "--allow-remote" in ended.stderr
-    with serve("--model", bundle.path, "--host", EVERYWHERE, "--allow-remote") as running:
-        assert running.get("/healthz").status_code == 200
+    with serve("--model", bundle.path, "--host", EVERYWHERE, "--allow-remote", keys="off") as running:
+        assert running.get("/api/vision/v2/models").status_code == 200
+
+
+def test_keys_can_be_asked_for_on_this_machine_too(bundle: Bundle, home: Path) -> None:
+    ended = run("--home", home, "serve", "--model", bundle.path, "--port", 0, keys="on")
+    assert ended.returncode == 3
+    assert "setting keys" in ended.stderr
 
 
 def test_settings_bound_the_uploads(bundle: Bundle, serve: Serve, picture: bytes) -> None:

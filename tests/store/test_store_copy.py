@@ -13,6 +13,7 @@ from teppr.errors import Missing
 from teppr.progress import Progress
 from teppr.store import Counts, FindingQuery, ImageQuery, Store, open_store
 from teppr.store.copy import copy
+from teppr.store.sqlite_schema import SCHEMA_VERSION
 from teppr.testing.store_records import SHAPES, annotation_file, current, finding, put, region, stored_image
 from teppr.types import AnnotationFile
 
@@ -181,7 +182,7 @@ def test_the_command_shows_what_a_database_is_and_holds(
     assert run(["store", "show", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown.pop("back_end").startswith("SQLite 3.")
-    expected = {"url": url, "schema_version": 2, "files": 6, "images": 9, "regions": 40, "findings": 9}
+    expected = {"url": url, "schema_version": SCHEMA_VERSION, "files": 6, "images": 9, "regions": 40, "findings": 9}
     assert shown == expected
     assert run(["store", "show"]) == 0
     assert "40" in capsys.readouterr().out

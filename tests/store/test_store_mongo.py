@@ -19,6 +19,7 @@ from teppr.store.mongo_writer import MongoFileWriter
 from teppr.store.url import without_password
 from teppr.testing.mongod import Mongod, mongod
 from teppr.testing.store import StoreContract
+from teppr.testing.store_access import api_key, entry
 from teppr.testing.store_records import annotation_file, current, finding, put, region, stored_image
 from teppr.types import Finding
 
@@ -233,6 +234,18 @@ def test_a_store_whose_making_was_cut_short_is_made_by_the_next_start(
     assert len(database["images"].index_information()) == 4
 
 
+def test_a_store_of_version_1_gets_keys_and_an_audit_log(mongo_url: str, database: Database[dict[str, Any]]) -> None:
+    open_store(mongo_url).close()
+    for name in ("api_keys", "audit"):
+        database.drop_collection(name)
+    database["teppr"].update_one({"_id": "schema"}, {"$set": {"version": 1}})
+    with open_store(mongo_url) as store:
+        assert store.about().schema_version == 2
+        store.access.put(api_key(), entry())
+        assert list(store.access.all_keys()) == [api_key()]
+    assert database["api_keys"].index_information()["sha256_1"]["unique"]
+
+
 def test_a_region_beyond_what_a_document_holds_is_refused(mongo_url: str) -> None:
     file = annotation_file()
     with MongoStore(mongo_url) as store:
@@ -295,6 +308,7 @@ def test_what_a_killed_writer_left_is_not_seen_and_swept_when_nobody_can_be_at_i
 WRITE_UNTIL_KILLED = """
 import sys
 from teppr.store import mongo_writer, open_store
+from teppr.testing.store_access import api_key, entry
 from teppr.testing.store_records import annotation_file, finding, put, region, stored_image
 
 def wait(database, key, session):

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from teppr.errors import AlreadyThere, BadInput, BadSettings, Corrupt, Missing
 from teppr.store import ImageQuery, Store, StoredImage, open_store
 from teppr.store.sqlite import SqliteStore
 from teppr.testing.store import StoreContract
+from teppr.testing.store_access import api_key, entry
 from teppr.testing.store_records import annotation_file, put, region, stored_image, summary
 
 
@@ -71,6 +73,16 @@ def test_another_version_of_the_schema_is_refused(path: Path) -> None:
     connection.close()
     with pytest.raises(Corrupt, match="version 99"):
         SqliteStore(path)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit"])
+def test_the_database_itself_keeps_the_audit_log_as_it_is(path: Path, statement: str) -> None:
+    with SqliteStore(path) as store:
+        store.access.put(api_key(), entry())
+    with closing(sqlite3.connect(path)) as connection, pytest.raises(sqlite3.IntegrityError, match="only grows"):
+        connection.execute(statement)
+    with SqliteStore(path) as store:
+        assert list(store.access.audit()) == [entry()]
 
 
 def test_a_folder_that_cannot_hold_it_is_said(tmp_path: Path) -> None:
@@ -175,6 +187,7 @@ WRITE_UNTIL_KILLED = """
 import sys
 from teppr.store import open_store
 from teppr.store.sqlite_writer import SqliteFileWriter
+from teppr.testing.store_access import api_key, entry
 from teppr.testing.store_records import annotation_file, finding, put, region, stored_image
 
 def wait(self, file_id):

@@ -46,6 +46,8 @@ COMMANDS: dict[str, Entry] = {
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP: queue, model servers and web at once."),
     "web": Entry("web", "web", SERVICE, "The web alone, on any machine that reaches the queue."),
     "model-server": Entry("model_server", "model_server", SERVICE, "A model server alone, on any machine."),
+    "keys": Entry("keys", "app", SERVICE, "Create, list, rotate and revoke the keys that clients ask with."),
+    "audit": Entry("audit", "audit", SERVICE, "Say who changed what, and when."),
 }
 
 

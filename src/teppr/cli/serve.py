@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from teppr.ops.plan import Plan
     from teppr.ops.service import Service
     from teppr.serving.server import Address
+    from teppr.settings import Settings
 
 
 def serve(
@@ -40,7 +41,7 @@ def serve(
         float | None, typer.Option(min=0, max=1, help="Leave out what scores lower; default: each model's own.")
     ] = None,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Listen where other machines reach it, although it asks for no keys.")
+        bool, typer.Option("--allow-remote", help="Listen where other machines reach it, although keys are off.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +63,7 @@ def serve(
     session: Session = ctx.obj
     settings = session.settings
     address = Address(host=host or settings.host, port=settings.port if port is None else port)
-    _check_reach(address, allowed=allow_remote)
+    check_reach(address, settings, allowed=allow_remote)
     log_to_stderr()
     plan = Plan(
         models=[ModelPlan(names=(name,), processes=processes) for name in dict.fromkeys(model)],
@@ -89,15 +90,16 @@ def ending_on(*signals: signal.Signals) -> Iterator[None]:
     yield
 
 
-def _check_reach(address: Address, *, allowed: bool) -> None:
-    if address.is_local:
+def check_reach(address: Address, settings: Settings, *, allowed: bool) -> None:
+    """Raise Refused where everybody could ask and nobody said so; warn where somebody did."""
+    from teppr.serving.security import asks_for_keys
+
+    if address.is_local or asks_for_keys(settings, address):
         return
+    reached = f"{address.host} can be reached from other machines, and keys are off (setting keys)"
     if not allowed:
-        raise Refused(
-            f"{address.host} can be reached from other machines, and this service asks nobody for a key: "
-            "say --allow-remote if that is what you want, or put a proxy with authentication in front of 127.0.0.1"
-        )
-    note(f"warning: {address.host} can be reached from other machines, and this service asks nobody for a key")
+        raise Refused(f"{reached}: say --allow-remote if that is what you want, or leave keys at auto")
+    note(f"warning: {reached}: whoever reaches it may do everything")
 
 
 def _say_ready(service: Service, plan: Plan, *, as_json: bool) -> None:

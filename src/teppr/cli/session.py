@@ -73,6 +73,15 @@ class Session:
         return open_store(url, make=False)
 
     @cached_property
+    def who(self) -> str:
+        """Who calls, as the audit log names them: the user as the system knows them, and the machine."""
+        import platform
+
+        import psutil
+
+        return f"{psutil.Process().username()}@{platform.node()}"
+
+    @cached_property
     def console(self) -> Console:
         """Where tables for people go: standard output."""
         from rich.console import Console

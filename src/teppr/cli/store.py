@@ -51,6 +51,7 @@ def copy(
 
     With their images and findings, and with what is superseded or withdrawn. Files that are there already stay as
     they are, and every file is whole or absent: a copy that was stopped is completed by the next.
+    Keys of the service and the audit log are not copied.
     Exit code 0: both have as many records of these files, 1: they have not.
 
     \b

@@ -18,6 +18,9 @@ def web(
     score_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Leave out what scores lower; default: each model's own.")
     ] = None,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Listen where other machines reach it, although keys are off.")
+    ] = False,
     as_json: Json = False,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A bound socket that is inherited.")] = None,
 ) -> None:
@@ -36,10 +39,12 @@ def web(
 
     import orjson
 
+    from teppr.cli.serve import check_reach
     from teppr.serving import queue
     from teppr.serving.app import make_app
     from teppr.serving.dispatch import Dispatcher, DispatchLimits
     from teppr.serving.protocols.contract import Service
+    from teppr.serving.security import guard_of
     from teppr.serving.server import Address, listen, log_to_stderr, url_of
     from teppr.serving.upload import MIB, UploadLimits
     from teppr.serving.web import Web
@@ -53,6 +58,11 @@ def web(
     else:
         bound = socket.socket(fileno=fd)
     queue.check(queue_url)
+    address = Address(host=bound.getsockname()[0], port=bound.getsockname()[1])
+    guard = guard_of(settings, address)
+    if fd is None:
+        check_reach(address, settings, allowed=allow_remote)
+    guard.check(f"to make a key: {session.command('keys', 'create', 'NAME', '--role', 'client')}")
     limits = DispatchLimits(
         max_requests=settings.max_requests,
         queue_wait_s=settings.queue_wait_s,
@@ -67,4 +77,4 @@ def web(
     if fd is None:
         url = url_of(bound)
         typer.echo(orjson.dumps({"url": url, "pid": os.getpid()}) if as_json else f"listens at {url}")
-    Web(make_app(service), bound, workers or max(1, (os.cpu_count() or 1) // 2)).run()
+    Web(make_app(service, guard), bound, workers or max(1, (os.cpu_count() or 1) // 2)).run()

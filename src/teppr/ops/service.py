@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shlex
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from teppr.ops.supervisor import Job, Running, Supervisor
 from teppr.registry.releases import Registry
 from teppr.serving import queue
 from teppr.serving.directory import read
+from teppr.serving.security import guard_of
 from teppr.serving.server import listen, url_of
 from teppr.settings import Settings
 
@@ -49,7 +51,7 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[Se
     """
     with ExitStack() as things:
         _alone(settings.home, things)
-        bound, keys = _check(plan, settings, things)
+        bound, keys = _check(plan, settings, frame, things)
         supervisor = Supervisor()
         things.callback(supervisor.close)
         queue_url = queue.url_of(settings)
@@ -99,10 +101,13 @@ def _alone(home: Path, things: ExitStack) -> None:
         ) from error
 
 
-def _check(plan: Plan, settings: Settings, things: ExitStack) -> tuple[list[socket.socket], dict[str, str]]:
+def _check(
+    plan: Plan, settings: Settings, frame: Sequence[str], things: ExitStack
+) -> tuple[list[socket.socket], dict[str, str]]:
     """The bound ports and {model's name: key}, if all that the service needs is there."""
     problems: list[str] = []
     registry = Registry(settings.home)
+    create_key = shlex.join(["teppr", *frame, "keys", "create", "NAME", "--role", "client"])
     keys: dict[str, str] = {}
     for name in dict.fromkeys(name for model in plan.models for name in model.names):
         try:
@@ -117,6 +122,7 @@ def _check(plan: Plan, settings: Settings, things: ExitStack) -> tuple[list[sock
     bound = []
     for web in plan.webs:
         try:
+            guard_of(settings, web.address).check(f"to make a key: {create_key}")
             bound.append(things.enter_context(listen(web.address)))
         except TepprError as error:
             problems.append(str(error))

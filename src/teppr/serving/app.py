@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -14,6 +15,7 @@ from teppr.serving import pages, refusals
 from teppr.serving.envelope import Envelope
 from teppr.serving.messages import Failure
 from teppr.serving.protocols.contract import PROTOCOLS, Service
+from teppr.serving.security import Guard
 
 DESCRIPTION = "Finds objects in images with published models. Answers are VIA files: annotators can open them."
 
@@ -31,16 +33,31 @@ class Readiness(BaseModel):
     models: list[str]
 
 
-def make_app(service: Service) -> FastAPI:
+class Application(FastAPI):
+    """Its document tells of keys only where they are asked for; `state.guard` is the Guard."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of the API."""
+        document = super().openapi()
+        if not self.state.guard.is_on:
+            document["components"].pop("securitySchemes", None)
+            for operation in (each for methods in document["paths"].values() for each in methods.values()):
+                operation.pop("security", None)
+        return document
+
+
+def make_app(service: Service, guard: Guard) -> FastAPI:
     """The application that answers with the service's models; it joins the queue as it starts."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        guard.start()
         await service.dispatcher.start()
         yield
         await service.dispatcher.close()
+        guard.close()
 
-    app = FastAPI(
+    app = Application(
         title="teppr prediction service",
         description=DESCRIPTION,
         version=__version__,
@@ -49,6 +66,7 @@ def make_app(service: Service) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
+    app.state.guard = guard
     for api in PROTOCOLS.all():
         app.include_router(api.routes(service), prefix=api.prefix)
     app.include_router(pages.router())

@@ -18,6 +18,7 @@ from teppr.types import ModelCard
 
 REFRESH_S, REFRESH_FIRST_S = 0.5, 0.05
 RETRY_AFTER_S = 1
+ANY_NUMBER = 1_000_000_000
 log = logging.getLogger("teppr.serving")
 
 
@@ -49,7 +50,7 @@ class Sender:
     priority: Priority = Priority.INTERACTIVE
     timeout_s: float | None = None
     keep_s: float = 10.0
-    max_waiting: int = 1_000_000
+    max_waiting: int = ANY_NUMBER
     requests_per_minute: int = 0
 
 

@@ -10,21 +10,13 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teppr.keys import without_secrets
 from teppr.serving.refusals import REQUEST_ID_HEADER
+from teppr.serving.safe_headers import SAFE_HEADERS
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked again and again by machines: no line in the log."""
-SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-}
-"""Pages may load what lies on this service, and nothing else; nobody may frame them."""
 
 log = logging.getLogger("teppr.serving")
 
@@ -41,7 +33,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-        request_id = given if GIVEN_ID.fullmatch(given) else uuid4().hex
+        request_id = given if GIVEN_ID.fullmatch(given) and given == without_secrets(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         begun_at = time.perf_counter()
         status = 500
@@ -60,7 +52,9 @@ class Envelope:
             await self._app(scope, receive, send_on)
         finally:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
-            path = scope.get("raw_path", b"").decode("ascii", "replace")
+            path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
             spent_ms = 1000 * (time.perf_counter() - begun_at)
+            caller = scope["state"].get("caller")
+            key_id = caller.key_id if caller is not None and caller.key_id else "-"
             level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-            log.log(level, "%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)
+            log.log(level, "%s %s %d %.1f ms %s %s", scope["method"], path, status, spent_ms, request_id, key_id)

@@ -18,7 +18,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from teppr.errors import BadImage, BadInput, TepprError, UnknownName
+from teppr.keys import without_secrets
 from teppr.serving.declined import IMAGE_STATUS, Declined
+from teppr.serving.safe_headers import SAFE_HEADERS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
@@ -53,7 +55,7 @@ def _answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     request_id = request_id_of(request)
-    body = {"error": error, "code": status, "detail": detail, "request_id": request_id}
+    body = {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
     return Response(
         orjson.dumps(body),
         status_code=status,
@@ -104,4 +106,6 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _fault(request: Request, _error: Exception) -> Response:
-    return _answer(request, 500, "fault", "the service failed here; its log says why under this request_id")
+    # Answered outside of the envelope, which therefore does not add them.
+    detail = "the service failed here; its log says why under this request_id"
+    return _answer(request, 500, "fault", detail, SAFE_HEADERS)

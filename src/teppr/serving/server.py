@@ -9,6 +9,7 @@ import socket
 from dataclasses import dataclass
 
 from teppr.errors import BadInput, Missing
+from teppr.keys import without_secrets
 
 BACKLOG = 2048
 PORT_ERRORS = {errno.EADDRINUSE: "another process listens there", errno.EACCES: "this user may not listen there"}
@@ -62,7 +63,17 @@ def url_of(bound: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
+class WithoutSecrets(logging.Formatter):
+    """Leaves the secrets of keys out of a line, and of the traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return without_secrets(super().format(record))
+
+
 def log_to_stderr() -> None:
-    """One line a request, and what goes wrong, on standard error."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    """One line a request, and what goes wrong, on standard error; never a key, whoever writes it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("teppr.serving").setLevel(logging.INFO)

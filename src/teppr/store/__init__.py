@@ -1,5 +1,6 @@
 """The annotation database: one contract, a file for each back end, chosen by URL."""
 
+from teppr.store.access import Access, AuditEntry
 from teppr.store.contract import (
     Counts,
     FileSummary,
@@ -16,6 +17,8 @@ from teppr.store.contract import (
 from teppr.store.open import open_store
 
 __all__ = [
+    "Access",
+    "AuditEntry",
     "Counts",
     "FileSummary",
     "FileWriter",

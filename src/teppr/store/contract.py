@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from teppr.measures import Measure
+from teppr.store.access import Access
 from teppr.types import AnnotationFile, Finding, Region, Severity, Tally
 
 GroupKey = Literal["label", "annotator", "file", "batch", "released", "shape"]
@@ -245,6 +246,11 @@ class Store(AbstractContextManager["Store"], ABC):
     @abstractmethod
     def count(self, sha256: str | None = None, problem: str | None = None) -> Counts:
         """How many records there are, counted one by one; only of files with this sha256, or of this problem."""
+
+    @property
+    @abstractmethod
+    def access(self) -> Access:
+        """Keys of the service, and the audit log."""
 
     @abstractmethod
     def about(self) -> StoreInfo:

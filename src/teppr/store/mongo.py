@@ -14,6 +14,7 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from teppr.errors import AlreadyThere, Missing
+from teppr.store.access import Access
 from teppr.store.chunks import chunks
 from teppr.store.contract import (
     Counts,
@@ -27,6 +28,7 @@ from teppr.store.contract import (
     StoredImage,
     StoreInfo,
 )
+from teppr.store.mongo_access import MongoAccess
 from teppr.store.mongo_connection import Connection, Session
 from teppr.store.mongo_counts import count, region_counts
 from teppr.store.mongo_errors import translated
@@ -195,6 +197,11 @@ class MongoStore(Store):
         with self._translated():
             files = self._connection.all_at_once(FILES, _given(sha256=sha256, problem=problem), ["content"])
             return count(self._connection, files)
+
+    @property
+    def access(self) -> Access:
+        """Keys and the audit log, in the same database."""
+        return MongoAccess(self._connection)
 
     def about(self) -> StoreInfo:
         """The database, and the server that has it."""

@@ -16,10 +16,11 @@ from pymongo.errors import DuplicateKeyError
 
 from teppr.errors import Corrupt, Missing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in `teppr`; an older one is brought up to it, a newer one refused, never guessed at."""
 
 FILES, IMAGES, FINDINGS, ROLLUPS, LOOSE, TEPPR = "files", "images", "findings", "rollups", "loose", "teppr"
+API_KEYS, AUDIT = "api_keys", "audit"
 OF_CONTENT = (IMAGES, FINDINGS, ROLLUPS)
 SCHEMA, ORDER = "schema", "order"
 """Documents of `teppr`: the version, and the place of the last file in the order of ingest."""
@@ -56,7 +57,13 @@ def _to_version_1(database: Database[Document]) -> None:
         database[name].create_indexes([IndexModel(list(keys), sparse=keys == UNSETTLED) for keys in indexes])
 
 
-MIGRATIONS: Sequence[Callable[[Database[Document]], None]] = (_to_version_1,)
+def _to_version_2(database: Database[Document]) -> None:
+    """Keys and the audit log."""
+    database[API_KEYS].create_indexes([IndexModel([("sha256", 1)], unique=True)])
+    database[AUDIT].create_indexes([IndexModel([("at", 1)])])
+
+
+MIGRATIONS: Sequence[Callable[[Database[Document]], None]] = (_to_version_1, _to_version_2)
 """What brings a database of version 0, 1 ... to the next one; it may run again after it was cut short."""
 
 

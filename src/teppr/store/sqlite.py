@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from teppr.errors import AlreadyThere, Corrupt, Missing
+from teppr.store.access import Access
 from teppr.store.contract import (
     Counts,
     FileSummary,
@@ -26,6 +27,7 @@ from teppr.store.contract import (
 from teppr.store.refusals import refuse_to_withdraw
 from teppr.store.rollups import counts_of
 from teppr.store.rows import finding_of, image_of, region_of, summary_of
+from teppr.store.sqlite_access import SqliteAccess
 from teppr.store.sqlite_conditions import CURRENT, NOT_PAST, Conditions
 from teppr.store.sqlite_counts import count_query, region_counts_query
 from teppr.store.sqlite_errors import translated
@@ -191,6 +193,11 @@ class SqliteStore(Store):
     def count(self, sha256: str | None = None, problem: str | None = None) -> Counts:
         """How many records there are."""
         return Counts(**dict(next(self._rows(*count_query(sha256, problem)))))
+
+    @property
+    def access(self) -> Access:
+        """Keys and the audit log, in the same file."""
+        return SqliteAccess(self.path, self._connection, self._connect)
 
     def about(self) -> StoreInfo:
         """The file, and the library that reads it."""

@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from teppr.store.rollups import Rollups
 from teppr.store.rows import REGION_COLUMNS
-from teppr.store.sqlite_schema import INSERT_ROLLUP, ROLLUPS, statements
+from teppr.store.sqlite_schema import ACCESS, INSERT_ROLLUP, ROLLUPS, statements
 
 _TO_VERSION_2 = f"""
 ALTER TABLE files ADD COLUMN withdrawn TEXT;
@@ -42,5 +42,11 @@ def _regions_by_image(
         yield image_area_px, (tuple(row)[2:] for row in of_image)
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _to_version_2}
+def _to_version_3(connection: sqlite3.Connection) -> None:
+    """Keys and the audit log."""
+    for statement in statements(ACCESS):
+        connection.execute(statement)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _to_version_2, 2: _to_version_3}
 """{version found: what brings the database to the next one, inside a transaction}."""

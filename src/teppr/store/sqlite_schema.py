@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from teppr.store.rollups import ROLLUP_COLUMNS
 from teppr.store.rows import FINDING_COLUMNS, IMAGE_COLUMNS, REGION_COLUMNS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in the database's `user_version`; an older one is brought up to it, a newer one refused, never guessed at."""
 
 APPLICATION_ID = 0x74657072
@@ -19,6 +21,23 @@ CREATE TABLE rollups (
     box_area_px REAL NOT NULL, mask_area_px REAL NOT NULL
 );
 CREATE INDEX rollups_by_file ON rollups (file_id, grouping);
+"""
+
+ACCESS = """
+CREATE TABLE api_keys (
+    id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, sha256 TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL, expires TEXT, revoked TEXT, replaced_by TEXT,
+    requests_per_minute INTEGER, max_waiting INTEGER
+);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, details TEXT NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at);
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 """
 
 TABLES = f"""
@@ -64,7 +83,7 @@ CREATE TABLE findings (
     image TEXT, region_index INTEGER, place TEXT NOT NULL, vals TEXT,
     shape_kind TEXT, shape TEXT, image_path TEXT
 );
-{ROLLUPS}"""
+{ROLLUPS}{ACCESS}"""
 
 INDEXES = """
 CREATE INDEX files_by_batch ON files (problem, batch, annotator);
@@ -90,4 +109,10 @@ INSERT_ROLLUP = f"INSERT INTO rollups (file_id, {', '.join(ROLLUP_COLUMNS)}) VAL
 
 def statements(script: str) -> list[str]:
     """The script's statements one by one: `executescript` would commit a transaction that is open."""
-    return [statement for statement in script.split(";") if statement.strip()]
+    found, begun = [], ""
+    for piece in filter(str.strip, script.split(";")):
+        begun += f"{piece};"
+        if sqlite3.complete_statement(begun):  # a trigger has statements of its own inside
+            found.append(begun)
+            begun = ""
+    return found

@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -19,11 +21,16 @@ from teppr.ops import valkey
 from teppr.serving import queue
 from teppr.serving.directory import read
 from teppr.serving.dispatch import Dispatcher, DispatchLimits, Sender
+from teppr.serving.protocols.contract import Service
 from teppr.serving.server import Address, listen, url_of
 from teppr.serving.tasks import Ask, Found
 from teppr.settings import Settings
 
 PATIENCE_S = 60.0
+Answering: TypeAlias = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
+"""The fixture that asks an application of the test's own over real HTTP."""
+MakeService: TypeAlias = Callable[..., Service]
+"""The fixture that makes a service with other bounds."""
 
 
 @contextmanager

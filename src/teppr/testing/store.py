@@ -12,13 +12,14 @@ import pytest
 
 from teppr.errors import AlreadyThere, BadInput
 from teppr.store.contract import Counts, FindingQuery, Fingerprint, ImageQuery, Store, StoredImage
+from teppr.testing.store_access import AccessContract
 from teppr.testing.store_counts import CountsContract
 from teppr.testing.store_records import SHAPES, annotation_file, finding, put, region, stored_image, summary
 from teppr.testing.store_succession import SuccessionContract
 from teppr.types import AnnotationFile, Polygon, Region, Severity
 
 
-class StoreContract(SuccessionContract, CountsContract):
+class StoreContract(SuccessionContract, CountsContract, AccessContract):
     """Every annotation database passes these."""
 
     def test_a_new_store_is_empty(self, store: Store) -> None:

@@ -84,7 +84,8 @@ function answers(responses) {
 
 function curl(method, path, operation) {
   const url = new URL(path.slice(1), location.href).href;
-  const line = operation.requestBody ? `curl -F image=@photo.jpg ${url}` : `curl ${url}`;
+  const header = operation.security ? ' -H "Authorization: Bearer $KEY"' : "";
+  const line = `curl${header}${operation.requestBody ? " -F image=@photo.jpg" : ""} ${url}`;
   return section("From a terminal", element("pre", "", line));
 }
 

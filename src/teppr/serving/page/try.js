@@ -5,9 +5,11 @@ const API = "api/vision/v2";
 const LOWEST_SCORE = 0.05;
 const [ORIENTATION, UPRIGHT] = [0x0112, 1];
 const $ = (id) => document.getElementById(id);
-const state = { file: null, bitmap: null, answer: null, near: -1, asking: 0, models: [] };
+const KEY = "teppr-key"; // in this tab's memory alone, and only where the service asks for keys
+const state = { file: null, bitmap: null, answer: null, near: -1, asking: 0, models: [], needsKey: false };
 
 const threshold = () => Number($("threshold").value);
+const key = () => (state.needsKey ? sessionStorage.getItem(KEY) : null);
 const shapes = () => document.querySelector('input[name="shapes"]:checked').value;
 const entry = () => (state.answer ? Object.values(state.answer.result)[0] : null);
 const shown = () => (entry() ? entry().regions.filter((region) => region.region_attributes.score >= threshold()) : []);
@@ -27,6 +29,18 @@ function dot(color) {
 
 // Asking
 
+async function answerTo(path, options = {}) {
+  const headers = key() ? { Authorization: `Bearer ${key()}` } : {};
+  const response = await fetch(`${API}/${path}`, { ...options, headers });
+  const said = await response.json();
+  return response.ok ? { answer: said, problem: "" } : { answer: null, problem: said.detail };
+}
+
+function complain(problem) {
+  $("problem").hidden = !problem;
+  $("problem").textContent = problem;
+}
+
 async function ask() {
   if (!state.file) return;
   const turn = ++state.asking; // an answer that was overtaken by a newer question is dropped
@@ -36,22 +50,15 @@ async function ask() {
   form.append("image", state.file, state.file.name || "image.png");
   form.append("q", $("model").value);
   form.append("score_threshold", LOWEST_SCORE);
-  let answer = null;
-  let problem = "";
-  try {
-    const response = await fetch(`${API}/${shapes()}`, { method: "POST", body: form });
-    const said = await response.json();
-    if (response.ok) answer = said;
-    else problem = said.detail;
-  } catch {
-    problem = "The service does not answer. Is it still running?";
-  }
+  const { answer, problem } = await answerTo(shapes(), { method: "POST", body: form }).catch(() => ({
+    answer: null,
+    problem: "The service does not answer. Is it still running?",
+  }));
   if (turn !== state.asking) return;
   state.answer = answer;
   state.near = -1;
   $("working").hidden = true;
-  $("problem").hidden = !problem;
-  $("problem").textContent = problem;
+  complain(problem);
   show();
 }
 
@@ -88,9 +95,29 @@ async function asStored(file) {
   return new Blob([bytes], { type: file.type });
 }
 
+async function begin() {
+  const api = await (await fetch("openapi.json")).json();
+  state.needsKey = Boolean(api.components?.securitySchemes);
+  $("key-choice").hidden = !state.needsKey;
+  if (!state.needsKey) sessionStorage.removeItem(KEY);
+  show();
+  if (state.needsKey && !key()) complain("This service asks for a key: put yours in above.");
+  else await loadModels();
+}
+
+async function takeKey(typed) {
+  const isKey = /^tpr_\w+$/.test(typed);
+  if (isKey) sessionStorage.setItem(KEY, typed);
+  else sessionStorage.removeItem(KEY);
+  if (isKey) await loadModels();
+  else complain("A key begins with tpr_ and has letters and digits behind it.");
+}
+
 async function loadModels() {
-  const response = await fetch(`${API}/models`);
-  state.models = (await response.json()).models;
+  const { answer, problem } = await answerTo("models");
+  complain(problem);
+  state.models = answer?.models ?? [];
+  $("model").replaceChildren();
   for (const model of state.models) {
     const option = element("option", "", `${model.key} (${model.architecture})`);
     option.value = model.key;
@@ -146,7 +173,8 @@ function curlLine() {
   const name = state.file ? state.file.name || "image.png" : "photo.jpg";
   const url = new URL(`${API}/${shapes()}`, location.href).href;
   const fields = [`image=@${name}`, `q=${$("model").value}`, `score_threshold=${threshold().toFixed(2)}`];
-  return ["curl", ...fields.map((field) => `-F ${quoted(field)}`), quoted(url)].join(" ");
+  const header = state.needsKey ? ['-H "Authorization: Bearer $KEY"'] : [];
+  return ["curl", ...header, ...fields.map((field) => `-F ${quoted(field)}`), quoted(url)].join(" ");
 }
 
 function summarise() {
@@ -302,6 +330,7 @@ function wire() {
     event.target.value = ""; // the same file may be chosen again
   });
   $("model").addEventListener("change", chooseModel);
+  $("key").addEventListener("change", (event) => takeKey(event.target.value.trim()));
   $("threshold").addEventListener("input", () => {
     state.near = -1;
     show();
@@ -321,4 +350,4 @@ function wire() {
 
 wire();
 show();
-loadModels();
+begin();

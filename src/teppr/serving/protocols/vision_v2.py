@@ -16,10 +16,11 @@ from starlette.responses import Response
 from teppr import __version__
 from teppr.errors import UnknownName
 from teppr.regions import regions
-from teppr.serving.dispatch import Dispatcher, Sender
+from teppr.serving.dispatch import ANY_NUMBER, Dispatcher, Sender
 from teppr.serving.messages import Answer, Failure, ModelFacts, Models, Route, Specification, model_facts
 from teppr.serving.protocols.contract import Api, Service
 from teppr.serving.refusals import request_id_of
+from teppr.serving.security import REFUSALS, Caller, needs
 from teppr.serving.tasks import Ask, Found
 from teppr.serving.upload import Options, Upload, read_upload
 from teppr.types import ModelCard
@@ -78,7 +79,7 @@ BODY = {
 
 def routes(service: Service) -> APIRouter:
     """The routes of this API for a service."""
-    router = APIRouter(tags=[NAME])
+    router = APIRouter(tags=[NAME], dependencies=[needs("client")], responses=dict(REFUSALS))
     _add_facts(router, service)
     _add_predict(router, service, "/predict", "any", "Find objects, in the shapes that the model finds")
     _add_predict(router, service, "/predict/bbox", "box", "Find objects as boxes")
@@ -149,7 +150,15 @@ def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Want
 
 def _sender(request: Request, upload: Upload) -> Sender:
     options = upload.options
-    return Sender(request_id=request_id_of(request), priority=options.priority, timeout_s=options.timeout_s)
+    caller: Caller = request.state.caller
+    return Sender(
+        request_id=request_id_of(request),
+        client=caller.name,
+        priority=options.priority,
+        timeout_s=options.timeout_s,
+        max_waiting=caller.limits.max_waiting or ANY_NUMBER,
+        requests_per_minute=caller.limits.requests_per_minute or 0,
+    )
 
 
 def _entry(upload: Upload, found: Found, card: ModelCard, as_shapes: Wanted) -> dict[str, Any]:
