@@ -13,8 +13,6 @@ from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
 from teppr.errors import BadSettings
 
 PREFIX = "TEPPR_"

@@ -89,11 +89,13 @@ class Dispatcher:
     def cards(self) -> tuple[ModelCard, ...]:
         """The models that are served, the default first."""
         models = self._directory.models()
-        default = self._key_of(self._default)
+        default = self._directory.key_of(self._default)
         return tuple(models[key].card for key in sorted(models, key=lambda key: (key != default, key)))
 
-    def find(self, name: str | None) -> ModelCard:
+    def find(self, name: str | None, request_id: str | None = None) -> ModelCard:
         """The model of that key or alias, or the only one of an organisation or problem; the default for None.
+
+        request_id: of a request that is to be answered, whose share of a route decides; None = the largest share
 
         Raises UnknownName listing the nearest and all, Declined 503 while none is there at all.
         """
@@ -101,7 +103,7 @@ class Dispatcher:
         if name is None and not self._default and models:
             return self.cards[0]
         asked = name if name is not None else self._default
-        key = self._key_of(asked)
+        key = self._directory.key_of(asked, request_id)
         if key in models:
             return models[key].card
         if not models or name is None:
@@ -163,12 +165,6 @@ class Dispatcher:
         keys = self._directory.models()
         rooms = [self._directory.capacity(key, self.limits.queue_wait_s) for key in keys]
         return sum(rooms, start=self.limits.max_bulk if not keys else 0) or self.limits.max_requests
-
-    def _key_of(self, name: str) -> str:
-        models = self._directory.models()
-        key = self._directory.aliases().get(name, name)
-        of_problem = [found for found in models if found.startswith(f"{key}-")]
-        return of_problem[0] if key not in models and len(of_problem) == 1 else key
 
     async def _keep_up(self) -> None:
         while True:

@@ -139,7 +139,7 @@ def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Want
         with dispatcher.place():
             upload = await read_upload(request, service.upload_limits, asked)
             read_at = time.perf_counter()
-            card = dispatcher.find(upload.options.q)
+            card = dispatcher.find(upload.options.q, request_id_of(request))
             threshold_0_1 = dispatcher.threshold_0_1(card, upload.options.score_threshold)
             ask = Ask(key=card.key, name=upload.name, threshold_0_1=threshold_0_1, outlines=as_shapes != "box")
             found = await dispatcher.predict(ask, upload.data, _sender(request, upload))
