@@ -32,7 +32,7 @@ class Pinned:
 
 def queue_job(home: Path) -> Job:
     """The queue's own server; raises Missing where there is none to run."""
-    return Job(name=QUEUE, command=valkey.command(home), quiet=True, about={"kind": QUEUE})
+    return Job(name=QUEUE, command=valkey.command(home), quiet=True, kind=QUEUE)
 
 
 def model_server_job(
@@ -65,7 +65,8 @@ def model_server_job(
         at_first=["--gently"] if gently else [],
         on_end=lambda pid: forget_server(asking, pid),
         why=lambda pid: refusal_of(asking, pid),
-        about={"kind": MODEL_SERVER, "models": [model.key for model in models], "memory_limit": plan.memory_limit},
+        kind=MODEL_SERVER,
+        about={"models": tuple(model.key for model in models), "memory_limit": plan.memory_limit},
     )
 
 
@@ -77,8 +78,8 @@ def web_job(ours: Sequence[str], web: WebPlan, at: socket.socket, score_threshol
         words += ["--workers", str(web.workers)]
     if score_threshold_0_1 is not None:
         words += ["--score-threshold", str(score_threshold_0_1)]
-    about = {"kind": WEB, "url": url_of(at), "default": web.default}
-    return Job(name=name, command=[*ours, *words], keep=[at.fileno()], about=about)
+    about = {"url": url_of(at), "default": web.default}
+    return Job(name=name, command=[*ours, *words], keep=[at.fileno()], kind=WEB, about=about)
 
 
 def forget_server(asking: queue.Connection, pid: int) -> None:

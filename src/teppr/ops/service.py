@@ -127,7 +127,7 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[tu
         for web, at in zip(webs, found.bound, strict=True):
             supervisor.start(web_job(ours, web, at, plan.score_threshold_0_1))
         service.tell()
-        servers = [running for running in supervisor.running if running.job.about["kind"] == MODEL_SERVER]
+        servers = [running for running in supervisor.running if running.job.kind == MODEL_SERVER]
         supervisor.until(
             lambda: _all_ready(asking, servers, service.urls), START_TIMEOUT_S, "models and webs are not ready"
         )
@@ -172,10 +172,11 @@ def is_ready(url: str) -> bool:
 def _state_of(running: Running) -> state.ProcessState:
     return state.ProcessState(
         name=running.job.name,
+        kind=running.job.kind,
         pid=running.pid,
         runs=running.runs,
         restarts=running.restarts,
-        **{**running.job.about, "models": tuple(running.job.about.get("models", ()))},
+        **running.job.about,
     )
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from teppr.errors import Missing
@@ -36,6 +37,7 @@ class Job:
     quiet: its standard output is of no interest
     on_end: called with its process id when it ended by itself
     why: a sentence on why the process of that id could not start, "" where nothing is known
+    kind: jobs of one kind that stand beside each other are ended together
     about: what a list of processes says of it
     """
 
@@ -46,6 +48,7 @@ class Job:
     quiet: bool = False
     on_end: Callable[[int], None] = lambda _pid: None
     why: Callable[[int], str] = lambda _pid: ""
+    kind: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -181,13 +184,16 @@ class Supervisor:
         self._ends = True
 
     def close(self) -> None:
-        """End all, the last one first, each with time for what it has under way."""
+        """End all, the last one first, those of a kind together, each with time for what it has under way."""
         until = time.monotonic() + GRACE_S
         for leaving, _ in self._leaving:
             leaving.wait(until)
-        for running in reversed(self.running):
-            running.end()
-            running.wait(until)
+        for _, together in groupby(reversed(self.running), key=lambda running: running.job.kind):
+            of_a_kind = list(together)
+            for running in of_a_kind:
+                running.end()
+            for running in of_a_kind:
+                running.wait(until)
         self.running.clear()
 
     def _see_off(self) -> None:

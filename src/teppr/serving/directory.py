@@ -171,6 +171,13 @@ class Directory:
         of_problem = [found for found in models if found.startswith(f"{key}-")]
         return of_problem[0] if key not in models and len(of_problem) == 1 else key
 
+    def shares_of(self, name: str) -> dict[str, float]:
+        """{key: percent} that a name has now: of its route, or all for the model that it leads to."""
+        if name in self.routes:
+            return dict(self.routes[name].shares)
+        key = self.key_of(name)
+        return {key: 100.0} if key in self.models() else {}
+
     def shadows_of(self, key: str, request_id: str) -> dict[str, str]:
         """{model: name of the route} that a request which `key` answers is put to as well."""
         return {

@@ -6,18 +6,21 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teppr.errors import UnknownName
 from teppr.serving.declined import Declined
 from teppr.serving.directory import Directory, read_async
 from teppr.serving.producer import Order, Producer
 from teppr.serving.queue import QUEUE_ERRORS, Priority, connect_async
+from teppr.serving.shadow import Look, Shadows, Sight
 from teppr.serving.tasks import Ask, Failed, Found, Outcome
 from teppr.types import ModelCard
 
 REFRESH_S, REFRESH_FIRST_S = 0.5, 0.05
 RETRY_AFTER_S = 1
+SHADOW = "shadow"
+"""The client that the queue knows shadows by."""
 ANY_NUMBER = 1_000_000_000
 log = logging.getLogger("teppr.serving")
 
@@ -76,12 +79,14 @@ class Dispatcher:
         self._queue = connect_async(self._url)
         self._producer = Producer(self._queue)
         await self._producer.start()
+        self._shadows = Shadows(self._queue)
         self._directory = await read_async(self._queue)
         self._keeps_up = asyncio.create_task(self._keep_up())
 
     async def close(self) -> None:
         """Leave the queue."""
         self._keeps_up.cancel()
+        await self._shadows.close()
         await self._producer.close()
         await self._queue.aclose()
 
@@ -123,8 +128,9 @@ class Dispatcher:
         """A place among the requests under way; raises Declined 503 where all are taken."""
         if self._requests >= self.limits.max_requests:
             raise _busy(f"{self._requests} requests are under way, as many as this service takes (max_requests)")
-        if self._producer.waiting >= self._capacity():
-            raise _busy(f"{self._producer.waiting} requests wait for the models")
+        waiting = self._producer.waiting - self._shadows.waiting
+        if waiting >= self._capacity():
+            raise _busy(f"{waiting} requests wait for the models")
         self._requests += 1
         try:
             yield
@@ -133,7 +139,10 @@ class Dispatcher:
 
     async def predict(self, ask: Ask, image: bytes, sender: Sender) -> Found:
         """Ask through the queue and wait; raises Declined with what the model server says, or the queue."""
-        return _found(await self._producer.ask(ask, image, self._order(ask, sender)))
+        found = _found(await self._producer.ask(ask, image, self._order(ask, sender)))
+        for shadow, name in self._directory.shadows_of(ask.key, sender.request_id).items():
+            self._look_on(name, shadow, found, (ask, image, sender))
+        return found
 
     async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
         """Ask, and leave the answer to be fetched; raises Declined."""
@@ -146,6 +155,27 @@ class Dispatcher:
         except KeyError:
             raise Declined(404, "unknown-request", f"nothing is kept of a request {request_id!r}") from None
         return None if outcome is None else _found(outcome)
+
+    def _look_on(self, name: str, shadow: str, found: Found, asked: tuple[Ask, bytes, Sender]) -> None:
+        """Put what was answered to a shadow as well, as bulk."""
+        ask, image, sender = asked
+        models = self._directory.models()
+        if ask.key not in models or shadow not in models:
+            return
+        card, its_card = models[ask.key].card, models[shadow].card
+        own = ask.threshold_0_1 == self.threshold_0_1(card)
+        its_ask = replace(
+            ask, key=shadow, outlines=False, threshold_0_1=self.threshold_0_1(its_card) if own else ask.threshold_0_1
+        )
+        its_sender = Sender(request_id=f"{sender.request_id}.{name}", client=SHADOW, priority=Priority.BULK, keep_s=1.0)
+        look = Look(
+            name=name,
+            key=shadow,
+            labels=[label.name for label in its_card.labels],
+            answered=Sight.of(found, [label.name for label in card.labels]),
+            ask=lambda: self._producer.ask(its_ask, image, self._order(its_ask, its_sender)),
+        )
+        self._shadows.look_on(look)
 
     def _order(self, ask: Ask, sender: Sender) -> Order:
         interactive = sender.priority is Priority.INTERACTIVE

@@ -126,7 +126,7 @@ def _change(
     def run(together: Pipeline) -> None:
         kept: Any = together.hget(ROUTES, name)
         after[:] = change(orjson.loads(kept) if kept else [])
-        together.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+        together.multi()
         if after:
             together.hset(ROUTES, name, orjson.dumps(after))
         else:
