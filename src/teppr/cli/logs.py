@@ -30,13 +30,13 @@ def logs(
 
     session: Session = ctx.obj
     home = session.settings.home
+    if follow and not as_json:
+        with suppress(KeyboardInterrupt):
+            for line in of_service.follow(home, lines, process):
+                typer.echo(line)
+        return
     found = of_service.last_lines(home, lines, process)
     if as_json:
         print_json({"lines": found})
-        return
-    for line in found:
-        typer.echo(line)
-    if follow:
-        with suppress(KeyboardInterrupt):
-            for line in of_service.follow(home, process):
-                typer.echo(line)
+    else:
+        typer.echo("\n".join(found))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,8 +102,8 @@ class Fleet:
             raise Refused(f"{model.key} is the only model of this service; to end it all: teppr down")
         if leading := self._leading_to(model.key):
             raise Refused(
-                f"{', '.join(leading)} still lead to {model.key}; give them another with teppr route, or let another "
-                f"model take its place: teppr swap {model.key} OTHER"
+                f"{model.key} is still what clients get who ask for {', '.join(sorted(leading))}; let another model "
+                f"take its place (teppr swap {model.key} OTHER), or give the name another route first (teppr route)"
             )
         left = yield from self._leave(loaded)
         return {"models": loaded.keys, "unanswered": left}
@@ -112,16 +112,17 @@ class Fleet:
         """Let another model take the place of one: it loads and warms up, all names lead to it, the old one ends."""
         leaving = self._alone(old)
         (before,) = leaving.models
-        new = self._pinned(plan.names[0])
-        if new.key == before.key:
-            raise AlreadyThere(f"{new.name} is {new.key}, which is served already")
-        if new.key not in self.keys:
+        (name,) = plan.names
+        key = name if name in self.keys else self._pinned(name).key
+        if key == before.key:
+            raise AlreadyThere(f"{name} is {key}, which is served already")
+        if key not in self.keys:
             yield from self._load(replace(plan, processes=plan.processes or len(leaving.servers)))
-        for name in self._leading_to(before.key) | {before.key}:
-            self._lead(name, before.key, new.key)
-        yield from _pause(SETTLE_S)
+        for leading in self._leading_to(before.key) | {before.key}:
+            self._lead(leading, before.key, key)
+        yield from _during(SETTLE_S)
         left = yield from self._leave(leaving)
-        return {"models": [new.key], "ended": [before.key], "unanswered": left}
+        return {"models": [key], "ended": [before.key], "unanswered": left}
 
     def _pinned(self, name: str) -> Pinned:
         """What a release, an alias or a bundle's folder means now; raises UnknownName, or Corrupt for a folder."""
@@ -132,9 +133,10 @@ class Fleet:
 
     def _load(self, plan: ModelPlan) -> Generator[None, None, Loaded]:
         plan = replace(plan, processes=plan.processes or 1)
-        for model in map(self._pinned, plan.names):
-            if model.key in self.keys:
-                raise AlreadyThere(f"{model.key} is served already; to serve it otherwise: teppr unload it first")
+        for name in plan.names:
+            key = name if name in self.keys else self._pinned(name).key
+            if key in self.keys:
+                raise AlreadyThere(f"{key} is served already; to serve it otherwise, unload it first (teppr unload)")
         loaded = self.start(plan, gently=True)
         try:
             yield from self._until_ready(loaded)
@@ -243,11 +245,7 @@ def _unloaded(key: str) -> Failed:
     return Failed(status=404, error="unknown-model", detail=f"the model {key} was just unloaded")
 
 
-def _during(seconds: float) -> Iterator[None]:
+def _during(seconds: float) -> Steps:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         yield
-
-
-def _pause(seconds: float) -> Steps:
-    yield from _during(seconds)

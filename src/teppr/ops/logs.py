@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -40,11 +40,16 @@ def last_lines(home: Path, most: int, process: str = "") -> list[str]:
         return list(deque(_of(file, process), most))
 
 
-def follow(home: Path, process: str = "") -> Iterator[str]:
-    """The lines that are written from now on, without end; a log that is started afresh is followed too."""
+def follow(
+    home: Path, most: int, process: str = "", wait: Callable[[float], None] = time.sleep
+) -> Generator[str, None, None]:
+    """The last lines and then those that are written, without end; a log that is started afresh is followed too.
+
+    wait: how to let so many seconds pass
+    """
     file = _open(home)
     try:
-        file.seek(0, os.SEEK_END)
+        yield from deque(_of(file, process), most)
         half = ""
         while True:
             half += file.readline()
@@ -56,7 +61,7 @@ def follow(home: Path, process: str = "") -> Iterator[str]:
                 file.close()
                 file = _open(home)
             else:
-                time.sleep(LOOK_EVERY_S)
+                wait(LOOK_EVERY_S)
     finally:
         file.close()
 

@@ -43,7 +43,7 @@ class Route:
         if chosen in served:
             return chosen
         left = {key: share for key, share in self.shares.items() if share and key in served}
-        return _at(left, sum(left.values()) * _hash_0_1(request_id, "share")) if left else None
+        return _at(left, sum(left.values()) * _hash_0_1(request_id, "rest")) if left else None
 
     def main(self, served: Container[str]) -> str | None:
         """The model with the largest share of those served."""

@@ -80,4 +80,5 @@ def log_to_stderr(process: str = "") -> None:
     says_who = f"[{process.replace('%', '%%')}] " if process else ""
     handler.setFormatter(WithoutSecrets(f"%(asctime)s {says_who}%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("teppr.serving").setLevel(logging.INFO)
+    for ours in ("teppr.serving", "teppr.ops"):
+        logging.getLogger(ours).setLevel(logging.INFO)
