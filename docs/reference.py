@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from teppr.annotations.rules import RULES
 from teppr.cli import main
-from teppr.settings import PREFIX, Settings
+from teppr.settings import PREFIX, ServedModels, ServedWeb, ServePlan, Settings
 from teppr.workflow import experiment
 
 HERE = Path(__file__).parent
@@ -61,9 +61,40 @@ def settings() -> str:
         "|---|---|---|---|",
     ]
     for name, field in Settings.model_fields.items():
-        default = f"`{field.default}`" if str(field.default) else "(empty)"
-        lines.append(f"| `{PREFIX}{name.upper()}` | `{name}` | {default} | {field.description} |")
-    return "\n".join([*lines, ""])
+        if not isinstance(field.default, BaseModel):
+            default = f"`{field.default}`" if str(field.default) else "(empty)"
+            lines.append(f"| `{PREFIX}{name.upper()}` | `{name}` | {default} | {field.description} |")
+    lines += ["", "## What is served", "", *SERVE_EXAMPLE]
+    for section in (ServePlan, ServedModels, ServedWeb):
+        lines += [(section.__doc__ or "").strip(), "", "| key | default | meaning |", "|---|---|---|"]
+        for name, field in section.model_fields.items():
+            lines.append(f"| `{name}` | {_default(field)} | {field.description} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+SERVE_EXAMPLE = [
+    "Only in `teppr.toml`; `teppr serve` and `teppr up` take it where the command line names no model:",
+    "",
+    "```toml",
+    "[[serve.models]]",
+    'model = "acme-ods@production"',
+    "processes = 2",
+    'memory_limit = "2GiB"',
+    "",
+    "[[serve.models]]",
+    'models = ["acme-rld-2", "acme-tsr-1"]   # in one process',
+    "",
+    "[[serve.webs]]",
+    "port = 4040",
+    'default = "acme-ods@production"',
+    "",
+    "[[serve.webs]]",
+    "port = 4041",
+    'default = "acme-rld-2"',
+    "```",
+    "",
+]
 
 
 def rules() -> str:

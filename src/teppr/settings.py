@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeGuard, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from teppr.errors import BadSettings
 
@@ -21,6 +21,57 @@ NOT_SETTINGS = frozenset({"TEPPR_TEST_DATA"})
 """Variables of the same prefix that are for the tests of teppr, not for teppr."""
 
 Megapixels = Annotated[float, Field(gt=0)]
+
+
+class ServedModels(BaseModel):
+    """`[[serve.models]]`: a model, or several in one process, and the processes that serve it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field("", description="Release, alias or bundle folder.")
+    models: tuple[str, ...] = Field((), description="Instead of `model`: several that share one process.")
+    processes: int = Field(0, ge=0, description="Model server processes; 0 = a share of the cores.")
+    memory_limit: str = Field("", description="Memory that each process may have: 2GiB, 800MiB; empty = no limit.")
+    gpu_memory_mib: int = Field(
+        0, ge=0, description="Memory of the GPU that each process may have, in MiB; 0 = no limit."
+    )
+    max_batch: int = Field(0, ge=0, description="Images that go through a network together; 0 = the default, 8.")
+    max_wait_ms: int = Field(0, ge=0, description="How long a batch that is not full waits for more images.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that one process serves."""
+        return self.models or (self.model,)
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if bool(self.model) == bool(self.models):
+            raise ValueError("needs either model = NAME or models = [NAME, ...]")
+        return self
+
+
+class ServedWeb(BaseModel):
+    """`[[serve.webs]]`: a port that clients ask, and the model that answers where they name none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int | None = Field(None, ge=0, le=65535, description="Default: the setting `port`.")
+    host: str | None = Field(None, description="Default: the setting `host`.")
+    default: str = Field("", description="Key, alias or <org>-<problem>; empty = the first model.")
+    workers: int = Field(0, ge=0, description="Web processes; 0 = one for every two cores.")
+
+
+class ServePlan(BaseModel):
+    """`[serve]`: what `teppr serve` and `teppr up` run where the command line names no model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: tuple[ServedModels, ...] = Field((), description="What is served: `[[serve.models]]`, once for each.")
+    webs: tuple[ServedWeb, ...] = Field((), description="Ports: `[[serve.webs]]`, once for each; none = one.")
+    score_threshold: float | None = Field(
+        None, ge=0, le=1, description="Leave out what scores lower; default: each model's own."
+    )
+    allow_remote: bool = Field(False, description="Listen where other machines reach it, although keys are off.")
 
 
 class Settings(BaseModel):
@@ -73,6 +124,9 @@ class Settings(BaseModel):
         ge=0,
         description="Threads of a training or prediction process; 0 = as many as cores. Several beside a busy "
         "neighbour wait for each other: six times slower than one.",
+    )
+    serve: ServePlan = Field(
+        ServePlan(), description="What `teppr serve` and `teppr up` run; a section of teppr.toml, see below."
     )
 
     @property
@@ -155,5 +209,20 @@ def _explain(item: dict[str, Any], origin: Mapping[str, str]) -> str:
     key = ".".join(map(str, item["loc"]))
     where = origin.get(str(item["loc"][0]), "command line")
     if item["type"] == "extra_forbidden":
-        return f"unknown setting {key!r} - in {where}; known: {', '.join(sorted(Settings.model_fields))}"
+        known = sorted(_section_at(item["loc"][:-1]).model_fields)
+        return f"unknown setting {key!r} - in {where}; known: {', '.join(known)}"
     return f"setting {key}: {item['msg']}, got {item['input']!r} - in {where}"
+
+
+def _section_at(path: Sequence[str | int]) -> type[BaseModel]:
+    """The section that a path of keys and places in lists leads to."""
+    section: type[BaseModel] = Settings
+    for key in path:
+        if isinstance(key, str):
+            annotation = section.model_fields[key].annotation
+            section = next(kind for kind in (annotation, *get_args(annotation)) if _is_section(kind))
+    return section
+
+
+def _is_section(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

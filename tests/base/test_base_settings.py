@@ -69,3 +69,47 @@ def test_the_store_lies_in_the_home_unless_told_otherwise() -> None:
 
 def test_every_setting_is_documented() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+SERVE = """
+[serve]
+score_threshold = 0.4
+[[serve.models]]
+model = "acme-ods@production"
+processes = 2
+memory_limit = "2GiB"
+[[serve.models]]
+models = ["acme-rld-2", "acme-tsr-1"]
+[[serve.webs]]
+port = 4041
+default = "acme-rld-2"
+"""
+
+
+def test_what_is_served_stands_in_a_section_of_the_file(toml: Path) -> None:
+    toml.write_text(SERVE)
+    serve = settings.load({}, toml).serve
+    assert [model.names for model in serve.models] == [("acme-ods@production",), ("acme-rld-2", "acme-tsr-1")]
+    assert (serve.models[0].processes, serve.webs[0].port, serve.score_threshold) == (2, 4041, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("[serve]\nmodel = 1", r"unknown setting 'serve\.model' - in .*; known: allow_remote, models, .*webs"),
+        ("[[serve.models]]\nmodle = 'a'", r"unknown setting 'serve\.models\.0\.modle' .*; known: gpu_memory_mib, .*"),
+        ("[[serve.webs]]\nprot = 1", r"unknown setting 'serve\.webs\.0\.prot' .*; known: default, host, port, workers"),
+        ("[[serve.webs]]\nport = 70000", r"setting serve\.webs\.0\.port: .* got 70000"),
+        ("[[serve.models]]\nprocesses = 2", r"setting serve\.models\.0: .*either model = NAME or models"),
+    ],
+    ids=["section", "model", "web", "value", "nothing named"],
+)
+def test_a_wrong_key_of_a_section_is_named_with_its_place(toml: Path, line: str, says: str) -> None:
+    toml.write_text(line)
+    with pytest.raises(BadSettings, match=says):
+        settings.load({}, toml)
+
+
+def test_every_key_of_what_is_served_is_documented() -> None:
+    sections = (settings.ServePlan, settings.ServedModels, settings.ServedWeb)
+    assert all(field.description for section in sections for field in section.model_fields.values())

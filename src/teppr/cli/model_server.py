@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import signal
-from typing import Annotated
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from teppr.cli.session import Json, Session, note
+from teppr.errors import Missing, TepprError
+
+if TYPE_CHECKING:
+    from teppr.registry.runtime import Runtime
 
 
 def model_server(
@@ -26,6 +34,13 @@ def model_server(
         int, typer.Option(min=0, help="Memory of the GPU that this process may have, in MiB; 0 = no limit.")
     ] = 0,
     as_json: Json = False,
+    asked_as: Annotated[
+        list[str] | None, typer.Option(hidden=True, help="The names that the models are asked for by, in their order.")
+    ] = None,
+    process: Annotated[str, typer.Option(hidden=True, help="What the log calls this process.")] = "",
+    gently: Annotated[
+        bool, typer.Option("--gently", hidden=True, help="Load at low priority, for the sake of those that answer.")
+    ] = False,
 ) -> None:
     r"""Run models for the webs behind the queue of the setting redis_url.
 
@@ -41,23 +56,32 @@ def model_server(
 
     import orjson
 
-    from teppr.registry.releases import Registry
-    from teppr.registry.runtime import Runtime
-    from teppr.serving.memory import check_room, limit_process, mib_of
-    from teppr.serving.model_server import ModelServer, ServerLimits
+    from teppr.serving.gently import at_low_priority
+    from teppr.serving.memory import limit_process, mib_of
     from teppr.serving.queue import check, url_of
     from teppr.serving.server import log_to_stderr
 
     session: Session = ctx.obj
     settings = session.settings
     queue_url = url_of(settings)
-    log_to_stderr()
+    log_to_stderr(process)
     check(queue_url)
-    registry = Registry(settings.home)
     limit_mib = mib_of(memory_limit) if memory_limit else 0
     limit_process(limit_mib)
-    models = {name: Runtime(registry.find(name), gpu_memory_mib=gpu_memory_mib) for name in dict.fromkeys(model)}
-    check_room(limit_mib, ", ".join(models))
+    loading = Loading(
+        names=dict(zip(asked_as or model, model, strict=True)),
+        home=settings.home,
+        limit_mib=limit_mib,
+        gpu_memory_mib=gpu_memory_mib,
+    )
+    try:
+        models = at_low_priority(loading.done) if gently else loading.done()
+    except TepprError as error:
+        _leave_word(queue_url, error)
+        raise
+
+    from teppr.serving.model_server import ModelServer, ServerLimits
+
     limits = ServerLimits(max_batch=max_batch, max_wait_ms=max_wait_ms, max_image_pixels=settings.max_image_pixels)
     server = ModelServer(queue_url, models, limits)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,3 +90,45 @@ def model_server(
     ready = {"name": server.name, "models": keys, "pid": os.getpid()}
     says = f"{server.name} serves {', '.join(keys)}"
     server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else note(says))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """Models to be loaded; names: {name that it is asked for by: release, alias or folder}."""
+
+    names: Mapping[str, str]
+    home: Path
+    limit_mib: int
+    gpu_memory_mib: int
+
+    def done(self) -> dict[str, Runtime]:
+        """The models, loaded and warm; raises Missing where they leave no room within the memory limit."""
+        import cv2
+
+        from teppr.registry.releases import Registry
+        from teppr.registry.runtime import Runtime
+        from teppr.serving import model_server  # noqa: F401 - all that serving needs, so that it is not loaded later
+        from teppr.serving.memory import check_room
+
+        # Threads that it made now would have this one's priority for ever, and be waited for by every resize.
+        cv2.setNumThreads(1)
+        registry = Registry(self.home)
+        try:
+            models = {
+                name: Runtime(registry.find(what), gpu_memory_mib=self.gpu_memory_mib)
+                for name, what in self.names.items()
+            }
+        except MemoryError as error:
+            limit = f"the limit is {self.limit_mib} MiB" if self.limit_mib else "the machine has no more"
+            raise Missing(f"{', '.join(self.names)} need more memory to load: {limit}; raise --memory-limit") from error
+        check_room(self.limit_mib, ", ".join(models))
+        return models
+
+
+def _leave_word(queue_url: str, error: TepprError) -> None:
+    """Let whoever started this process know why it does not come to serve, besides the log."""
+    from teppr.serving.directory import tell_refusal
+    from teppr.serving.queue import QUEUE_ERRORS, connect
+
+    with suppress(*QUEUE_ERRORS), connect(queue_url) as queue:
+        tell_refusal(queue, str(error))

@@ -23,6 +23,7 @@ def web(
     ] = False,
     as_json: Json = False,
     fd: Annotated[int | None, typer.Option(hidden=True, help="A bound socket that is inherited.")] = None,
+    process: Annotated[str, typer.Option(hidden=True, help="What the log calls this process.")] = "",
 ) -> None:
     r"""Answer over HTTP with the models that model servers offer behind the queue of the setting redis_url.
 
@@ -52,7 +53,7 @@ def web(
     session: Session = ctx.obj
     settings = session.settings
     queue_url = queue.url_of(settings)
-    log_to_stderr()
+    log_to_stderr(process)
     if fd is None:
         bound = listen(Address(host=host or settings.host, port=settings.port if port is None else port))
     else:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
+from teppr.errors import BadInput
 from teppr.serving.server import Address
+from teppr.settings import Settings
+
+HOW_TO_SAY = """nothing says which models to serve: name them with --model, or write into teppr.toml
+
+[[serve.models]]
+model = "acme-ods@production"
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +47,60 @@ class WebPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """All of a service on this machine."""
+    """All of a service on this machine; raises BadInput where two webs have one port."""
 
     models: Sequence[ModelPlan]
     webs: Sequence[WebPlan]
     score_threshold_0_1: float | None = None
+
+    def __post_init__(self) -> None:
+        taken: set[Address] = set()
+        for web in self.webs:
+            if web.address.port and web.address in taken:
+                raise BadInput(f"two webs cannot listen on one port: {web.address.host} {web.address.port}")
+            taken.add(web.address)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All models by the names that they are asked for, each once, in order."""
+        return tuple(dict.fromkeys(name for model in self.models for name in model.names))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON has it: equal for equal plans."""
+        return {
+            "models": [{**asdict(model), "names": list(model.names)} for model in self.models],
+            "webs": [asdict(web) for web in self.webs],
+            "score_threshold_0_1": self.score_threshold_0_1,
+        }
+
+
+def planned(settings: Settings) -> Plan:
+    """What the section `serve` of the settings says; raises BadInput, with what to write, where it names no model."""
+    serve = settings.serve
+    models = [
+        ModelPlan(
+            names=tuple(dict.fromkeys(given.names)),
+            processes=given.processes,
+            max_batch=given.max_batch,
+            max_wait_ms=given.max_wait_ms,
+            memory_limit=given.memory_limit,
+            gpu_memory_mib=given.gpu_memory_mib,
+        )
+        for given in serve.models
+    ]
+    if not models:
+        raise BadInput(HOW_TO_SAY)
+    first = models[0].names[0]
+    webs = [
+        WebPlan(
+            address=Address(host=web.host or settings.host, port=settings.port if web.port is None else web.port),
+            default=web.default or first,
+            workers=web.workers,
+        )
+        for web in serve.webs
+    ]
+    here = WebPlan(address=Address(host=settings.host, port=settings.port), default=first)
+    return Plan(models=models, webs=webs or [here], score_threshold_0_1=serve.score_threshold)
 
 
 def processes_of(plan: Plan) -> list[int]:

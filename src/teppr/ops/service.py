@@ -4,46 +4,102 @@ from __future__ import annotations
 
 import http.client
 import os
-import shlex
-import socket
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
-from teppr.errors import Missing, TepprError
+from teppr.errors import Missing
 from teppr.files import alone_in
-from teppr.ops import valkey
-from teppr.ops.plan import ModelPlan, Plan, WebPlan, processes_of
-from teppr.ops.supervisor import Job, Running, Supervisor
-from teppr.registry.releases import Registry
+from teppr.ops import state
+from teppr.ops.control import Desk, Errand
+from teppr.ops.fleet import Fleet
+from teppr.ops.jobs import MODEL_SERVER, queue_job, web_job
+from teppr.ops.plan import ModelPlan, Plan, processes_of
+from teppr.ops.supervisor import Running, Supervisor
+from teppr.ops.whole import look_at
 from teppr.serving import queue
 from teppr.serving.directory import read
-from teppr.serving.security import guard_of
-from teppr.serving.server import listen, url_of
+from teppr.serving.server import url_of
 from teppr.settings import Settings
 
 START_TIMEOUT_S = 120.0
+LOOK_EVERY_S = 0.1
+"""How often orders are looked for, and changes of the processes written down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """A service that answers.
+    """A service that was started and is kept running.
 
     urls: of its webs, in the plan's order
-    keys: of the models, in the plan's order
-    queue_url: where the queue is
     """
 
-    urls: Sequence[str]
-    keys: Sequence[str]
-    queue_url: str
-    supervisor: Supervisor
+    def __init__(self, plan: Plan, settings: Settings, supervisor: Supervisor, fleet: Fleet) -> None:
+        self.queue_url = queue.url_of(settings)
+        self.urls: Sequence[str] = ()
+        self._plan = plan
+        self._home = settings.home
+        self._supervisor = supervisor
+        self._fleet = fleet
+        self._desk_name = f"teppr:desk:{uuid4().hex}"
+        self._ready = False
+        self._told: state.ServiceState | None = None
+        self._looked_at = 0.0
+
+    @property
+    def keys(self) -> list[str]:
+        """Of the models, in the plan's order."""
+        return self._fleet.keys
+
+    def is_ready(self) -> None:
+        """It answers, from now on."""
+        self._ready = True
+        self.tell()
+
+    def watch(self, asking: queue.Connection) -> None:
+        """Keep all running, and do what is ordered, until the supervisor is told to end."""
+        errands = {"load": self._load, "unload": self._unload, "swap": self._swap}
+        desk = Desk(asking, self._desk_name, errands)
+
+        def look() -> None:
+            if time.monotonic() - self._looked_at > LOOK_EVERY_S:
+                self._looked_at = time.monotonic()
+                desk.look()
+                self.tell()
+
+        self._supervisor.watch(look)
+
+    def tell(self) -> None:
+        """Write down how the processes are, where that changed."""
+        processes = tuple(_state_of(running) for running in self._supervisor.running)
+        now = state.ServiceState(
+            pid=os.getpid(),
+            ready=self._ready,
+            queue_url=self.queue_url,
+            desk=self._desk_name,
+            plan=self._plan.as_dict(),
+            processes=processes,
+        )
+        if now != self._told:
+            state.write(self._home, now)
+            self._told = now
+
+    def _load(self, order: dict[str, Any]) -> Errand:
+        return self._fleet.load(_model_of(order))
+
+    def _unload(self, order: dict[str, Any]) -> Errand:
+        return self._fleet.unload(order["name"])
+
+    def _swap(self, order: dict[str, Any]) -> Errand:
+        return self._fleet.swap(order["old"], _model_of(order))
 
 
 @contextmanager
-def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[Service]:
+def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[tuple[Service, queue.Connection]]:
     """All of the plan, running and ready to answer; ended, last first, with the block.
 
     frame: options that every command of ours gets, such as --home
@@ -51,90 +107,42 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[Se
     """
     with ExitStack() as things:
         _alone(settings.home, things)
-        bound, keys = _check(plan, settings, frame, things)
+        found = look_at(plan, settings, frame, things)
         supervisor = Supervisor()
+        things.callback(state.forget, settings.home)
         things.callback(supervisor.close)
         queue_url = queue.url_of(settings)
         if not settings.redis_url:
-            _start_queue(supervisor, settings.home, queue_url)
-        ours = [sys.executable, "-m", "teppr", *frame]
+            supervisor.start(queue_job(settings.home))
         asking = things.enter_context(queue.connect(queue_url))
-
-        def gone(pid: int) -> None:
-            for server in read(asking).servers:
-                if server.pid == pid and server.host == os.uname().nodename:
-                    asking.delete(queue.SERVERS + server.name)
-
-        servers = [
-            supervisor.start(
-                Job(
-                    name=f"model server {'+'.join(model.names)}",
-                    command=[*ours, *_model_server(model)],
-                    on_end=gone,
-                )
-            )
-            for model, processes in zip(plan.models, processes_of(plan), strict=True)
-            for _ in range(processes)
-        ]
-        for web, at in zip(plan.webs, bound, strict=True):
-            # An alias stays one, so that the port follows where it points.
-            default = web.default if "@" in web.default else keys.get(web.default, web.default)
-            supervisor.start(
-                Job(
-                    name=f"web {url_of(at)}",
-                    command=[*ours, *_web(web, at, default, plan.score_threshold_0_1)],
-                    keep=[at.fileno()],
-                )
-            )
-        urls = [url_of(at) for at in bound]
-        supervisor.until(lambda: _all_ready(asking, servers, urls), START_TIMEOUT_S, "models and webs are not ready")
-        yield Service(urls=urls, keys=list(dict.fromkeys(keys.values())), queue_url=queue_url, supervisor=supervisor)
+        ours = [sys.executable, "-m", "teppr", *frame]
+        webs = [replace(web, default=found.default_of(web)) for web in plan.webs]
+        fleet = Fleet(supervisor, settings.home, ours, asking, [web.default for web in webs])
+        service = Service(plan, settings, supervisor, fleet)
+        service.urls = [url_of(at) for at in found.bound]
+        service.tell()
+        supervisor.until(lambda: _answers(asking), START_TIMEOUT_S, f"the queue of {settings.home} does not answer")
+        for model, processes in zip(plan.models, processes_of(plan), strict=True):
+            fleet.start(replace(model, processes=processes))
+        for web, at in zip(webs, found.bound, strict=True):
+            supervisor.start(web_job(ours, web, at, plan.score_threshold_0_1))
+        service.tell()
+        servers = [running for running in supervisor.running if running.job.kind == MODEL_SERVER]
+        supervisor.until(
+            lambda: _all_ready(asking, servers, service.urls), START_TIMEOUT_S, "models and webs are not ready"
+        )
+        service.is_ready()
+        yield service, asking
 
 
 def _alone(home: Path, things: ExitStack) -> None:
     try:
-        things.enter_context(alone_in(home / "queue", waits=False))
+        things.enter_context(alone_in(home / state.FOLDER, waits=False))
     except BlockingIOError as error:
         raise Missing(
-            f"a service runs already in the home {home}; end it, serve more models by it (teppr serve --model A "
-            "--model B), or give this one a home of its own (--home)"
+            f"a service runs already in the home {home}; end it (teppr down), let it serve another model as well "
+            "(teppr load KEY), or give this one a home of its own (--home)"
         ) from error
-
-
-def _check(
-    plan: Plan, settings: Settings, frame: Sequence[str], things: ExitStack
-) -> tuple[list[socket.socket], dict[str, str]]:
-    """The bound ports and {model's name: key}, if all that the service needs is there."""
-    problems: list[str] = []
-    registry = Registry(settings.home)
-    create_key = shlex.join(["teppr", *frame, "keys", "create", "NAME", "--role", "client"])
-    keys: dict[str, str] = {}
-    for name in dict.fromkeys(name for model in plan.models for name in model.names):
-        try:
-            keys[name] = registry.find(name).card.key
-        except TepprError as error:
-            problems.append(str(error))
-    try:
-        if settings.redis_url:
-            queue.check(settings.redis_url)
-    except TepprError as error:
-        problems.append(str(error))
-    bound = []
-    for web in plan.webs:
-        try:
-            guard_of(settings, web.address).check(f"to make a key: {create_key}")
-            bound.append(things.enter_context(listen(web.address)))
-        except TepprError as error:
-            problems.append(str(error))
-    if problems:
-        raise Missing("\n".join(problems))
-    return bound, keys
-
-
-def _start_queue(supervisor: Supervisor, home: Path, url: str) -> None:
-    supervisor.start(Job(name="queue", command=valkey.command(home), quiet=True))
-    with queue.connect(url) as asking:
-        supervisor.until(lambda: _answers(asking), START_TIMEOUT_S, f"the queue of {home} does not answer")
 
 
 def _answers(asking: queue.Connection) -> bool:
@@ -144,32 +152,13 @@ def _answers(asking: queue.Connection) -> bool:
         return False
 
 
-def _model_server(model: ModelPlan) -> list[str]:
-    words = ["model-server", *(word for name in model.names for word in ("--model", name))]
-    options = {
-        "--max-batch": model.max_batch,
-        "--max-wait-ms": model.max_wait_ms,
-        "--memory-limit": model.memory_limit,
-        "--gpu-memory-mib": model.gpu_memory_mib,
-    }
-    return words + [word for name, value in options.items() if value for word in (name, str(value))]
-
-
-def _web(web: WebPlan, at: socket.socket, default: str, score_threshold_0_1: float | None) -> list[str]:
-    words = ["web", "--fd", str(at.fileno()), "--default", default]
-    if web.workers:
-        words += ["--workers", str(web.workers)]
-    if score_threshold_0_1 is not None:
-        words += ["--score-threshold", str(score_threshold_0_1)]
-    return words
-
-
 def _all_ready(asking: queue.Connection, servers: Sequence[Running], urls: Sequence[str]) -> bool:
     present = {server.pid for server in read(asking).servers if server.alive}
-    return present.issuperset(server.pid for server in servers) and all(_is_ready(url) for url in urls)
+    return present.issuperset(server.pid for server in servers) and all(is_ready(url) for url in urls)
 
 
-def _is_ready(url: str) -> bool:
+def is_ready(url: str) -> bool:
+    """Whether a web says that it can answer."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=1)
     try:
         connection.request("GET", "/readyz")
@@ -178,3 +167,19 @@ def _is_ready(url: str) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _state_of(running: Running) -> state.ProcessState:
+    return state.ProcessState(
+        name=running.job.name,
+        kind=running.job.kind,
+        pid=running.pid,
+        runs=running.runs,
+        restarts=running.restarts,
+        **running.job.about,
+    )
+
+
+def _model_of(order: dict[str, Any]) -> ModelPlan:
+    given = order["model"]
+    return ModelPlan(**{**given, "names": tuple(given["names"])})

@@ -12,8 +12,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 from teppr.errors import Missing
 
@@ -30,16 +32,31 @@ log = logging.getLogger("teppr.ops")
 class Job:
     """A process that is to run.
 
+    at_first: what the command has besides when it is started the first time
     keep: file descriptors that it inherits
     quiet: its standard output is of no interest
     on_end: called with its process id when it ended by itself
+    why: a sentence on why the process of that id could not start, "" where nothing is known
+    kind: jobs of one kind that stand beside each other are ended together
+    about: what a list of processes says of it
     """
 
     name: str
     command: Sequence[str]
+    at_first: Sequence[str] = ()
     keep: Sequence[int] = ()
     quiet: bool = False
     on_end: Callable[[int], None] = lambda _pid: None
+    why: Callable[[int], str] = lambda _pid: ""
+    kind: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def pause_s_after(ran_s: float, before_s: float) -> float:
+    """How long to wait before a process that ran so long is started again; before_s: how long it was last time."""
+    if ran_s > WELL_AFTER_S or not before_s:
+        return FIRST_PAUSE_S
+    return min(LONGEST_PAUSE_S, 2 * before_s)
 
 
 class Running:
@@ -50,7 +67,7 @@ class Running:
         self.restarts = 0
         self._pause_s = 0.0
         self._due_at = 0.0
-        self._start()
+        self._process = self._started([*job.command, *job.at_first])
 
     @property
     def pid(self) -> int:
@@ -73,13 +90,18 @@ class Running:
             return
         if not self._due_at:
             self.job.on_end(self.pid)
-            ran_s = time.monotonic() - self._started_at
-            self._pause_s = FIRST_PAUSE_S if ran_s > WELL_AFTER_S else self._longer_pause_s()
+            self._pause_s = pause_s_after(time.monotonic() - self._started_at, self._pause_s)
             self._due_at = time.monotonic() + self._pause_s
             log.warning("%s %s; started again in %.2f s", self.job.name, self.says(), self._pause_s)
         if time.monotonic() >= self._due_at:
-            self.restarts += 1
-            self._start()
+            try:
+                self._process = self._started(self.job.command)
+                self.restarts += 1
+            except OSError as error:
+                # No memory or no process to be had just now: the machine's affair, and it may pass.
+                self._pause_s = pause_s_after(0.0, self._pause_s)
+                self._due_at = time.monotonic() + self._pause_s
+                log.warning("%s does not start: %s; tried again in %.2f s", self.job.name, error, self._pause_s)
 
     def says(self) -> str:
         """How it ended, in words."""
@@ -102,20 +124,18 @@ class Running:
             self._process.kill()
             self._process.wait()
 
-    def _longer_pause_s(self) -> float:
-        return min(LONGEST_PAUSE_S, 2 * self._pause_s) if self._pause_s else FIRST_PAUSE_S
-
-    def _start(self) -> None:
-        self._due_at = 0.0
+    def _started(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         self._started_at = time.monotonic()
-        self._process = subprocess.Popen(  # noqa: S603 - our own commands
-            self.job.command,
+        process = subprocess.Popen(  # noqa: S603 - our own commands
+            command,
             pass_fds=self.job.keep,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if self.job.quiet else sys.stderr,
             start_new_session=True,  # Ctrl+C in a terminal is for the supervisor, which ends them in order
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has no threads
         )
+        self._due_at = 0.0
+        return process
 
 
 class Supervisor:
@@ -123,6 +143,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.running: list[Running] = []
+        self._leaving: list[tuple[Running, float]] = []
         self._ends = False
 
     def start(self, job: Job, *, before: int | None = None) -> Running:
@@ -131,11 +152,11 @@ class Supervisor:
         self.running.insert(len(self.running) if before is None else before, running)
         return running
 
-    def stop(self, running: Running) -> None:
-        """End one job well, and forget it."""
+    def retire(self, running: Running) -> None:
+        """Ask one job to end well and keep it no more; `watch` sees that it does, and does not wait."""
         self.running.remove(running)
         running.end()
-        running.wait(time.monotonic() + GRACE_S)
+        self._leaving.append((running, time.monotonic() + GRACE_S))
 
     def until(self, ready: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Wait until `ready` says so; raises Missing where a process ends before, or the time is over."""
@@ -143,7 +164,8 @@ class Supervisor:
         while not ready():
             for running in self.running:
                 if not running.runs:
-                    raise Missing(f"cannot start: {running.job.name} {running.says()} - its reason stands above")
+                    why = running.job.why(running.pid) or "its reason stands above"
+                    raise Missing(f"cannot start: {running.job.name} {running.says()} - {why}")
             if time.monotonic() > until:
                 raise Missing(f"cannot start: {what} within {timeout_s:g} s")
             time.sleep(LOOK_EVERY_S)
@@ -153,6 +175,7 @@ class Supervisor:
         while not self._ends:
             for running in list(self.running):
                 running.look()
+            self._see_off()
             also()
             time.sleep(LOOK_EVERY_S)
 
@@ -161,12 +184,24 @@ class Supervisor:
         self._ends = True
 
     def close(self) -> None:
-        """End all, the last one first, each with time for what it has under way."""
+        """End all, the last one first, those of a kind together, each with time for what it has under way."""
         until = time.monotonic() + GRACE_S
-        for running in reversed(self.running):
-            running.end()
-            running.wait(until)
+        for leaving, _ in self._leaving:
+            leaving.wait(until)
+        for _, together in groupby(reversed(self.running), key=lambda running: running.job.kind):
+            of_a_kind = list(together)
+            for running in of_a_kind:
+                running.end()
+            for running in of_a_kind:
+                running.wait(until)
         self.running.clear()
+
+    def _see_off(self) -> None:
+        now = time.monotonic()
+        for running, until in self._leaving:
+            if now > until:
+                running.wait(until)
+        self._leaving = [(running, until) for running, until in self._leaving if running.runs]
 
 
 def _end_with_parent() -> None:

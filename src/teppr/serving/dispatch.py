@@ -19,11 +19,14 @@ from teppr.serving.directory import Directory, read_async
 from teppr.serving.meter import Meter, Reading, read_numbers
 from teppr.serving.producer import Order, Producer
 from teppr.serving.queue import CARDS, QUEUE_ERRORS, Priority, connect_async
+from teppr.serving.shadow import Look, Shadows, Sight
 from teppr.serving.tasks import Ask, Failed, Found, Outcome
 from teppr.types import ModelCard
 
 REFRESH_S, REFRESH_FIRST_S, COUNT_S = 0.5, 0.05, 1.0
 RETRY_AFTER_S = 1
+SHADOW = "shadow"
+"""The client that the queue knows shadows by."""
 ANY_NUMBER = 1_000_000_000
 NO_NOTE: Mapping[str, Any] = MappingProxyType({})
 KEEP_CARD_S = 7 * 24 * 3600
@@ -102,6 +105,7 @@ class Dispatcher:
         self._queue = connect_async(self._url)
         self._producer = Producer(self._queue)
         await self._producer.start()
+        self._shadows = Shadows(self._queue)
         self._learn(await read_async(self._queue))
         self._works = [asyncio.create_task(self._keep_up()), asyncio.create_task(self._count())]
 
@@ -109,6 +113,7 @@ class Dispatcher:
         """Leave the queue."""
         for work in self._works:
             work.cancel()
+        await self._shadows.close()
         await self._add_counts()
         await self._producer.close()
         await self._queue.aclose()
@@ -117,11 +122,13 @@ class Dispatcher:
     def cards(self) -> tuple[ModelCard, ...]:
         """The models that are served, the default first."""
         models = self._directory.models()
-        default = self._key_of(self._default)
+        default = self._directory.key_of(self._default)
         return tuple(models[key].card for key in sorted(models, key=lambda key: (key != default, key)))
 
-    def find(self, name: str | None) -> ModelCard:
+    def find(self, name: str | None, request_id: str | None = None) -> ModelCard:
         """The model of that key or alias, or the only one of an organisation or problem; the default for None.
+
+        request_id: of a request that is to be answered, whose share of a route decides; None = the largest share
 
         Raises UnknownName listing the nearest and all, Declined 503 while none is there at all.
         """
@@ -129,7 +136,7 @@ class Dispatcher:
         if name is None and not self._default and models:
             return self.cards[0]
         asked = name if name is not None else self._default
-        key = self._key_of(asked)
+        key = self._directory.key_of(asked, request_id)
         if key in models:
             return models[key].card
         if not models or name is None:
@@ -170,6 +177,8 @@ class Dispatcher:
         """Ask through the queue and wait; raises Declined with what the model server says, or the queue."""
         found = _found(await self._producer.ask(ask, image, self._order(ask, sender)))
         self.meter.waited(ask.key, sender.priority, found.timings_s.get("wait", 0.0))
+        for shadow, name in self._directory.shadows_of(ask.key, sender.request_id).items():
+            self._look_on(name, shadow, found, (ask, image, sender))
         return found
 
     async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
@@ -214,6 +223,27 @@ class Dispatcher:
             raise Declined(404, "unknown-request", f"model {key} is served no more, and its labels are not kept")
         return read_card(kept, f"the card of {key} in the queue")
 
+    def _look_on(self, name: str, shadow: str, found: Found, asked: tuple[Ask, bytes, Sender]) -> None:
+        """Put what was answered to a shadow as well, as bulk."""
+        ask, image, sender = asked
+        models = self._directory.models()
+        if ask.key not in models or shadow not in models:
+            return
+        card, its_card = models[ask.key].card, models[shadow].card
+        own = ask.threshold_0_1 == self.threshold_0_1(card)
+        its_ask = replace(
+            ask, key=shadow, outlines=False, threshold_0_1=self.threshold_0_1(its_card) if own else ask.threshold_0_1
+        )
+        its_sender = Sender(request_id=f"{sender.request_id}.{name}", client=SHADOW, priority=Priority.BULK, keep_s=1.0)
+        look = Look(
+            name=name,
+            key=shadow,
+            labels=[label.name for label in its_card.labels],
+            answered=Sight.of(found, [label.name for label in card.labels]),
+            ask=lambda: self._producer.ask(its_ask, image, self._order(its_ask, its_sender)),
+        )
+        self._shadows.look_on(look)
+
     def _order(self, ask: Ask, sender: Sender) -> Order:
         interactive = sender.priority is Priority.INTERACTIVE
         room = self._directory.capacity(ask.key, self.limits.queue_wait_s) if interactive else self.limits.max_bulk
@@ -234,12 +264,6 @@ class Dispatcher:
         self._directory = directory
         rooms = [directory.capacity(key, self.limits.queue_wait_s) for key in directory.models()]
         self._room = sum(rooms) or self.limits.max_requests
-
-    def _key_of(self, name: str) -> str:
-        models = self._directory.models()
-        key = self._directory.aliases().get(name, name)
-        of_problem = [found for found in models if found.startswith(f"{key}-")]
-        return of_problem[0] if key not in models and len(of_problem) == 1 else key
 
     async def _keep_up(self) -> None:
         while True:

@@ -71,9 +71,14 @@ class WithoutSecrets(logging.Formatter):
         return without_secrets(super().format(record))
 
 
-def log_to_stderr() -> None:
-    """One line a request, and what goes wrong, on standard error; never a key, whoever writes it."""
+def log_to_stderr(process: str = "") -> None:
+    """One line a request, and what goes wrong, on standard error; never a key, whoever writes it.
+
+    process: its name, in every line, where several write into one log
+    """
     handler = logging.StreamHandler()
-    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(message)s"))
+    says_who = f"[{process.replace('%', '%%')}] " if process else ""
+    handler.setFormatter(WithoutSecrets(f"%(asctime)s {says_who}%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    logging.getLogger("teppr.serving").setLevel(logging.INFO)
+    for ours in ("teppr.serving", "teppr.ops"):
+        logging.getLogger(ours).setLevel(logging.INFO)

@@ -87,6 +87,14 @@ def await_server(queue_url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.01)
 
 
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until something holds that other processes bring about."""
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.01)
+
+
 class _Told(uvicorn.Server):
     """Says when it answers, which uvicorn itself only logs."""
 

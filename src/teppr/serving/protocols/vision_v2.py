@@ -187,7 +187,7 @@ def _add_queued(router: APIRouter, service: Service) -> None:
 
 
 def _model_for(request: Request, dispatcher: Dispatcher, options: BatchOptions, wanted: Wanted) -> ModelCard:
-    card = dispatcher.find(options.q)
+    card = dispatcher.find(options.q, request_id_of(request))
     request.state.model = card.key
     check_task(card, wanted, dispatcher.cards)
     return card
