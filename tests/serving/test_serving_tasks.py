@@ -24,6 +24,7 @@ def test_what_was_found_comes_out_as_it_went_in(
     rows: list[tuple[float, int, list[tuple[float, float]] | None]],
 ) -> None:
     found = Found(
+        key="acme-ods-1",
         size_wh=[640, 480],
         boxes_xyxy_px=[[score, 0.0, 1.0, 2.0] for score, _, _ in rows],
         scores_0_1=[score for score, _, _ in rows],

@@ -24,6 +24,7 @@ def shapes(task: str, wanted: Wanted, found: Found) -> list[dict[str, Any]]:
 
 
 LINE = Found(
+    key="acme-ods-1",
     size_wh=(100, 50),
     boxes_xyxy_px=[[10, 5, 30, 40]],
     scores_0_1=[0.9],
@@ -41,6 +42,7 @@ def test_lanes_are_lines() -> None:
 @pytest.mark.parametrize("boxes", [[], [[0, 0, 1, 1]] * 2], ids=["no boxes", "some boxes"])
 def test_a_class_is_said_of_the_whole_image(boxes: list[list[float]]) -> None:
     found = Found(
+        key="acme-ods-1",
         size_wh=(100, 50),
         boxes_xyxy_px=boxes,
         scores_0_1=[0.8, 0.2],

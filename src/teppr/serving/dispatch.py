@@ -57,11 +57,13 @@ class Sender:
     """Who asks, and how: as it goes over into the queue's `Order`.
 
     request_id: the same id gets the same answer for `keep_s`
+    asked: what was asked, in the client's own words; the same id with others is refused
     is_asked_again: the id is known to who asks, so that what nobody waits for now may still be wanted
     note: what the answer is to be made of, beside the model's card and what it found
     """
 
     request_id: str
+    asked: str = ""
     is_asked_again: bool = True
     client: str = "anonymous"
     priority: Priority = Priority.INTERACTIVE
@@ -70,6 +72,14 @@ class Sender:
     max_waiting: int = ANY_NUMBER
     requests_per_minute: int = 0
     note: Mapping[str, Any] = field(default_factory=lambda: NO_NOTE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What was found, and by which model."""
+
+    card: ModelCard
+    found: Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +183,14 @@ class Dispatcher:
         finally:
             self._requests -= 1
 
-    async def predict(self, ask: Ask, image: bytes, sender: Sender) -> Found:
+    async def predict(self, ask: Ask, image: bytes, sender: Sender) -> Answered:
         """Ask through the queue and wait; raises Declined with what the model server says, or the queue."""
         found = _found(await self._producer.ask(ask, image, self._order(ask, sender)))
         self.meter.waited(ask.key, sender.priority, found.timings_s.get("wait", 0.0))
         for shadow, name in self._directory.shadows_of(ask.key, sender.request_id).items():
             self._look_on(name, shadow, found, (ask, image, sender))
-        return found
+        # Asked again after a swap, it is the model of the first time that has answered.
+        return Answered(card=await self._card(found.key), found=found)
 
     async def submit(self, ask: Ask, image: bytes, sender: Sender) -> None:
         """Ask, and leave the answer to be fetched for `keep_results_s`; raises Declined."""
@@ -249,6 +260,7 @@ class Dispatcher:
         room = self._directory.capacity(ask.key, self.limits.queue_wait_s) if interactive else self.limits.max_bulk
         return Order(
             id=sender.request_id,
+            asked=sender.asked,
             is_asked_again=sender.is_asked_again,
             client=sender.client,
             priority=sender.priority,

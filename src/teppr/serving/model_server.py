@@ -206,6 +206,7 @@ def _outcome(picture: Picture, detections: Detections | Corrupt, predict_s: floa
         says = f"model {ask.key} does not run on {ask.name}, an image of {width} x {height} pixels"
         return Failed(status=422, error="model-cannot", detail=says)
     return Found(
+        key=ask.key,
         size_wh=detections.size_wh,
         boxes_xyxy_px=detections.boxes_xyxy_px.tolist(),
         scores_0_1=detections.scores_0_1.tolist(),

@@ -33,6 +33,8 @@ class Order:
     """What is put into the queue beside image and question, and the bounds it must keep.
 
     id: of the client's own making, or made for it; asked again with the same, the same answer comes
+    asked: what was asked, in the client's own words; the same id with others is another request's. Not the model that
+        was found for them: that may have changed when it is asked again
     is_asked_again: False: of no use once nobody waits
     timeout_s: the deadline, from now
     keep_s: how long the answer is kept for who asks again
@@ -42,6 +44,7 @@ class Order:
     """
 
     id: str
+    asked: str
     client: str
     priority: Priority
     timeout_s: float
@@ -162,7 +165,7 @@ class Producer:
             stream_of(ask.key, order.priority), TASKS + _task_id(order), WAITING + order.client, RATES + order.client,
         ]  # fmt: skip
         arguments: list[Any] = [
-            _task_id(order), _fingerprint(question, image), self._channel, int(1000 * order.timeout_s),
+            _task_id(order), _fingerprint(order.asked, image), self._channel, int(1000 * order.timeout_s),
             int(1000 * order.keep_s), order.most_waiting, order.most_of_client, order.requests_per_minute, question,
             image, order.note,
         ]  # fmt: skip
@@ -211,8 +214,10 @@ def _task_id(order: Order) -> str:
     return f"{order.client}/{order.id}"
 
 
-def _fingerprint(question: bytes, image: bytes) -> bytes:
-    return blake2b(question + b"\0" + image, digest_size=16).digest()
+def _fingerprint(asked: str, image: bytes) -> bytes:
+    digest = blake2b(asked.encode() + b"\0", digest_size=16)
+    digest.update(image)
+    return digest.digest()
 
 
 def _full(key: str, why: str) -> Declined:

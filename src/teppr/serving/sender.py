@@ -15,6 +15,7 @@ from teppr.serving.security import Caller
 
 def sender_of(
     request: Request,
+    asked: str,
     priority: Priority,
     timeout_s: float | None,
     *,
@@ -23,6 +24,7 @@ def sender_of(
 ) -> Sender:
     """The sender of an admitted request.
 
+    asked: what is wanted, in the client's own words
     number: of the image in its batch, each being a task of its own
     note: what its answer will need when it is fetched later
     """
@@ -30,6 +32,7 @@ def sender_of(
     own_id = request_id_of(request)
     return Sender(
         request_id=own_id if number is None else f"{own_id}:{number}",
+        asked=asked,
         is_asked_again=id_is_given(request),
         client=caller.name,
         priority=priority,

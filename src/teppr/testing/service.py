@@ -131,7 +131,7 @@ def predict_once(queue_url: str, image: bytes, key: str = "acme-ods-1", *, reque
         await dispatcher.start()
         try:
             asked = Ask(key=key, name="x.png", threshold_0_1=0.5)
-            return await dispatcher.predict(asked, image, Sender(request_id=request_id))
+            return (await dispatcher.predict(asked, image, Sender(request_id=request_id))).found
         finally:
             await dispatcher.close()
 

@@ -215,16 +215,17 @@ async def _infer(
         request.state.model = card.key
         threshold_0_1 = dispatcher.threshold_0_1(card, asked.parameters.score_threshold)
         ask = Ask(key=card.key, name=INPUT, threshold_0_1=threshold_0_1, outlines=False)
-        found = await while_attended(request, dispatcher.predict(ask, image, _sender(request, asked)))
-    head = {"model_name": card.key, "model_version": _version_of(card)}
-    content, headers = write_answer(head, _outputs(card, found), asked)
+        sender = _sender(request, asked, f"{name} {version} {asked.parameters.score_threshold}")
+        answered = await while_attended(request, dispatcher.predict(ask, image, sender))
+    head = {"model_name": answered.card.key, "model_version": _version_of(answered.card)}
+    content, headers = write_answer(head, _outputs(answered.card, answered.found), asked)
     return Response(content, headers=dict(headers))
 
 
-def _sender(request: Request, asked: InferRequest) -> Sender:
+def _sender(request: Request, asked: InferRequest, words: str) -> Sender:
     timeout = asked.parameters.timeout
     priority = Priority.BULK if asked.parameters.priority > 1 else Priority.INTERACTIVE
-    return sender_of(request, priority, None if timeout is None else timeout / MICROSECONDS)
+    return sender_of(request, words, priority, None if timeout is None else timeout / MICROSECONDS)
 
 
 def _outputs(card: ModelCard, found: Found) -> list[Tensor]:

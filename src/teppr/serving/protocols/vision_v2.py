@@ -116,10 +116,10 @@ def _add_predict(router: APIRouter, service: Service, path: str, wanted: Wanted,
             read_at = time.perf_counter()
             card = _model_for(request, dispatcher, upload.options, wanted)
             ask, sender = _ask(dispatcher, card, upload, wanted), _sender(request, upload, wanted)
-            found = await while_attended(request, dispatcher.predict(ask, upload.data, sender))
-        entry = entry_of(card, found, sender.note)
-        timings_s = {"read": read_at - begun_at, **found.timings_s, "total": time.perf_counter() - begun_at}
-        return answer_of(card, {upload.name: entry}, timings_s)
+            answered = await while_attended(request, dispatcher.predict(ask, upload.data, sender))
+        entry = entry_of(answered.card, answered.found, sender.note)
+        timings_s = {"read": read_at - begun_at, **answered.found.timings_s, "total": time.perf_counter() - begun_at}
+        return answer_of(answered.card, {upload.name: entry}, timings_s)
 
 
 def _add_batch(router: APIRouter, service: Service) -> None:
@@ -212,17 +212,18 @@ def _sender(
     """Who sends; number: of the image in its batch; otherwise: the priority where the request names none."""
     options = upload.options
     note = {"name": upload.name, "size": len(upload.data), "wanted": wanted}
-    return sender_of(request, options.priority or otherwise, options.timeout_s, number=number, note=note)
+    asked = f"{wanted} {options.q} {options.score_threshold} {upload.name}"
+    return sender_of(request, asked, options.priority or otherwise, options.timeout_s, number=number, note=note)
 
 
 async def _entry_or_failure(
     dispatcher: Dispatcher, card: ModelCard, upload: Upload, sender: Sender
 ) -> Mapping[str, Any]:
     try:
-        found = await dispatcher.predict(_ask(dispatcher, card, upload, "any"), upload.data, sender)
+        answered = await dispatcher.predict(_ask(dispatcher, card, upload, "any"), upload.data, sender)
     except Declined as refusal:
         return {"error": refusal.error, "code": refusal.status, "detail": str(refusal)}
-    return entry_of(card, found, sender.note)
+    return entry_of(answered.card, answered.found, sender.note)
 
 
 async def _all(*each: Coroutine[Any, Any, Value]) -> list[Value]:
