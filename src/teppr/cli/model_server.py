@@ -23,7 +23,10 @@ def model_server(
     model: Annotated[
         list[str], typer.Option("--model", "-m", help="Release, alias or bundle folder; again for more in one process.")
     ],
-    max_batch: Annotated[int, typer.Option(min=1, help="Images that go through a network together, at most.")] = 8,
+    max_batch: Annotated[
+        int,
+        typer.Option(min=0, help="Images that go through a network together, at most; 0 = 8 on a GPU, 2 without one."),
+    ] = 0,
     max_wait_ms: Annotated[
         int, typer.Option(min=0, help="How long a batch that is not full waits for more images.")
     ] = 0,

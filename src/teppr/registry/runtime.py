@@ -20,6 +20,8 @@ from teppr.types import Detections, Floats, ModelCard
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider")
 """What a network runs on where the machine has it, best first."""
 MIB = 1024 * 1024
+MOST_TOGETHER, MOST_TOGETHER_ON_A_CPU = 8, 2
+"""Images in one run. A processor is no quicker with many, and each takes megabytes for the whole of the network."""
 
 _ORT_ERRORS = (
     ort_errors.EPFail,
@@ -79,6 +81,13 @@ class Runtime:
         self._session = self._load(threads, gpu_memory_mib)
         side = bundle.card.image_size_px
         self.predict(np.full((side, side, 3), 114, np.uint8))
+
+    @property
+    def most_together(self) -> int:
+        """How many images it is best given at a time: one where its network takes no more."""
+        if not self.card.batch:
+            return 1
+        return MOST_TOGETHER_ON_A_CPU if self._session.get_providers()[0] == PROVIDERS[-1] else MOST_TOGETHER
 
     def predict(self, pixels: Pixels) -> Detections:
         """The objects in an RGB image [h, w, 3], in its own pixels, best first: scoring 0.05 or more, at most 100.

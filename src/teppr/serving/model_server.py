@@ -41,11 +41,11 @@ log = logging.getLogger("teppr.serving")
 class ServerLimits:
     """What bounds the work of a model server.
 
-    max_batch: images that a network takes together, where it takes several at all
+    max_batch: images that go through a network together, where it takes several at all; 0 = as many as is best for it
     max_wait_ms: how long such a batch waits for more images
     """
 
-    max_batch: int = 8
+    max_batch: int = 0
     max_wait_ms: int = 0
     max_image_pixels: int = images.DEFAULT_MAX_PIXELS
 
@@ -54,7 +54,7 @@ class ServerLimits:
 
         One where its network takes one image: in a batch the first answer would wait for the last.
         """
-        return self.max_batch if model.card.batch else 1
+        return (self.max_batch or model.most_together) if model.card.batch else 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
