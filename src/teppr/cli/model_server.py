@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from teppr.cli.session import Json, Session, note
+from teppr.cli.session import Json, Session
 
 
 def model_server(
@@ -37,21 +37,23 @@ def model_server(
       teppr model-server --model acme-ods-8
       TEPPR_REDIS_URL=redis://queue.local teppr model-server --model acme-ods@production --memory-limit 2GiB
     """
+    import logging
     import os
 
     import orjson
 
     from teppr.registry.releases import Registry
     from teppr.registry.runtime import Runtime
+    from teppr.serving.logs import log_to_stderr
     from teppr.serving.memory import check_room, limit_process, mib_of
     from teppr.serving.model_server import ModelServer, ServerLimits
     from teppr.serving.queue import check, url_of
-    from teppr.serving.server import log_to_stderr
 
+    log = logging.getLogger("teppr.serving")
     session: Session = ctx.obj
     settings = session.settings
     queue_url = url_of(settings)
-    log_to_stderr()
+    log_to_stderr("model-server", settings.log_format)
     check(queue_url)
     registry = Registry(settings.home)
     limit_mib = mib_of(memory_limit) if memory_limit else 0
@@ -65,4 +67,4 @@ def model_server(
     keys = [item.card.key for item in models.values()]
     ready = {"name": server.name, "models": keys, "pid": os.getpid()}
     says = f"{server.name} serves {', '.join(keys)}"
-    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else note(says))
+    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else log.info(says))

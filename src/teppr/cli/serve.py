@@ -57,13 +57,14 @@ def serve(
     """
     from teppr.ops.plan import ModelPlan, Plan, WebPlan
     from teppr.ops.service import started
-    from teppr.serving.server import Address, log_to_stderr
+    from teppr.serving.logs import log_to_stderr
+    from teppr.serving.server import Address
 
     session: Session = ctx.obj
     settings = session.settings
     address = Address(host=host or settings.host, port=settings.port if port is None else port)
     _check_reach(address, allowed=allow_remote)
-    log_to_stderr()
+    log_to_stderr("serve", settings.log_format)
     plan = Plan(
         models=[ModelPlan(names=(name,), processes=processes) for name in dict.fromkeys(model)],
         webs=[WebPlan(address=address, default=model[0], workers=web_workers)],

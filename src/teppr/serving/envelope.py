@@ -8,8 +8,11 @@ import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teppr.serving.caller import caller_of
+from teppr.serving.logs import FIELDS
 from teppr.serving.meter import Meter
 from teppr.serving.refusals import REQUEST_ID_HEADER
 
@@ -64,8 +67,20 @@ class Envelope:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = scope.get("raw_path", b"").decode("ascii", "replace")
             spent_s = time.perf_counter() - begun_at
-            spent_ms = 1000 * spent_s
             route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
             self._meter.answered(route, model, status, spent_s)
-            level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-            log.log(level, "%s %s %d %.1f ms %s", scope["method"], path, status, spent_ms, request_id)
+            if path not in QUIET_PATHS:
+                _tell(scope, path, status, 1000 * spent_s)
+
+
+def _tell(scope: Scope, path: str, status: int, spent_ms: float) -> None:
+    method, request_id = scope["method"], scope["state"]["request_id"]
+    fields = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(spent_ms, 1),
+        "request_id": request_id,
+        "client": caller_of(Request(scope)),
+    }
+    log.info("%s %s %d %.1f ms %s", method, path, status, spent_ms, request_id, extra={FIELDS: fields})

@@ -1,10 +1,9 @@
-"""Where a web listens, and what it logs."""
+"""Where a web listens."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
 import socket
 from dataclasses import dataclass
 
@@ -60,9 +59,3 @@ def url_of(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
-
-
-def log_to_stderr() -> None:
-    """One line a request, and what goes wrong, on standard error."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("teppr.serving").setLevel(logging.INFO)
