@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teppr.cli.session import Json, Session, note
+from teppr.cli.session import Json, Session
 from teppr.errors import Missing, TepprError
 
 if TYPE_CHECKING:
@@ -55,19 +55,21 @@ def model_server(
       teppr model-server --model acme-ods-8
       TEPPR_REDIS_URL=redis://queue.local teppr model-server --model acme-ods@production --memory-limit 2GiB
     """
+    import logging
     import os
 
     import orjson
 
     from teppr.serving.gently import at_low_priority
+    from teppr.serving.logs import log_to_stderr
     from teppr.serving.memory import limit_process, mib_of
     from teppr.serving.queue import check, url_of
-    from teppr.serving.server import log_to_stderr
 
+    log = logging.getLogger("teppr.serving")
     session: Session = ctx.obj
     settings = session.settings
     queue_url = url_of(settings)
-    log_to_stderr(process)
+    log_to_stderr(process or "model-server", settings.log_format)
     check(queue_url)
     limit_mib = mib_of(memory_limit) if memory_limit else 0
     limit_process(limit_mib)
@@ -92,7 +94,7 @@ def model_server(
     keys = [item.card.key for item in models.values()]
     ready = {"name": server.name, "models": keys, "pid": os.getpid()}
     says = f"{server.name} serves {', '.join(keys)}"
-    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else note(says))
+    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else log.info(says))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

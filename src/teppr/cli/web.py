@@ -44,16 +44,17 @@ def web(
     from teppr.serving import queue
     from teppr.serving.app import make_app
     from teppr.serving.dispatch import Dispatcher, DispatchLimits
+    from teppr.serving.logs import log_to_stderr
     from teppr.serving.protocols.contract import Service
     from teppr.serving.security import guard_of
-    from teppr.serving.server import Address, listen, log_to_stderr, url_of
+    from teppr.serving.server import Address, listen, url_of
     from teppr.serving.upload import MIB, UploadLimits
     from teppr.serving.web import Web
 
     session: Session = ctx.obj
     settings = session.settings
     queue_url = queue.url_of(settings)
-    log_to_stderr(process)
+    log_to_stderr(process or "web", settings.log_format)
     if fd is None:
         bound = listen(Address(host=host or settings.host, port=settings.port if port is None else port))
     else:

@@ -27,6 +27,7 @@ LIVES_S = 4.0
 """How long a server counts as alive after its last beat: longer than a busy machine keeps a thread waiting."""
 LOST_S = 60.0
 """How long requests are taken for a model whose servers died."""
+UNTRIED = 32
 MEMORY = 0.1
 """Weight of the newest batch in the mean time an image, and of the newest beat in the images a second."""
 REFUSALS, REFUSAL_KEPT_S = "teppr:refusal:", 60
@@ -188,11 +189,14 @@ class Directory:
         }
 
     def capacity(self, key: str, wait_s: float) -> int:
-        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two a server."""
+        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two a server.
+
+        A server that has not answered yet does not know its rate: it is trusted with `UNTRIED` tasks.
+        """
         alive = [server for server in self.servers if server.alive] or self.servers
         serving = [server for server in alive if any(model.card.key == key for model in server.models)]
-        rates = [1 / server.image_s[key] for server in serving if server.image_s.get(key)]
-        return max(2 * len(serving), int(wait_s * sum(rates)), 1)
+        rooms = [wait_s / server.image_s[key] if server.image_s.get(key) else UNTRIED for server in serving]
+        return max(2 * len(serving), int(sum(rooms)), 1)
 
 
 def read(queue: redis.Redis) -> Directory:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teppr.keys import without_secrets
+from teppr.serving.logs import FIELDS
 from teppr.serving.meter import Meter
 from teppr.serving.refusals import REQUEST_ID_HEADER
 from teppr.serving.safe_headers import SAFE_HEADERS
@@ -56,10 +57,22 @@ class Envelope:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
             spent_s = time.perf_counter() - begun_at
-            spent_ms = 1000 * spent_s
             route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
             self._meter.answered(route, model, status, spent_s)
-            caller = scope["state"].get("caller")
-            key_id = caller.key_id if caller is not None and caller.key_id else "-"
-            level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-            log.log(level, "%s %s %d %.1f ms %s %s", scope["method"], path, status, spent_ms, request_id, key_id)
+            if path not in QUIET_PATHS:
+                _tell(scope, path, status, 1000 * spent_s)
+
+
+def _tell(scope: Scope, path: str, status: int, spent_ms: float) -> None:
+    method, request_id, caller = scope["method"], scope["state"]["request_id"], scope["state"].get("caller")
+    client, key_id = ("-", "-") if caller is None else (caller.name, caller.key_id or "-")
+    fields = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(spent_ms, 1),
+        "request_id": request_id,
+        "client": client,
+        "key": key_id,
+    }
+    log.info("%s %s %d %.1f ms %s %s", method, path, status, spent_ms, request_id, key_id, extra={FIELDS: fields})
