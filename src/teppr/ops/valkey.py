@@ -11,6 +11,8 @@ from teppr.serving.queue import socket_of
 
 NAMES = ("valkey-server", "redis-server")
 MEMORY_MIB = 1024
+LOG_MIB = 256
+"""The log is written anew, with what is still waiting alone, when it has grown to this; it holds every image that came."""
 
 
 def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
@@ -29,6 +31,7 @@ def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "no-appendfsync-on-rewrite": "yes",
+        "auto-aof-rewrite-min-size": f"{LOG_MIB}mb",
         "save": "",
         "maxmemory": f"{memory_mib}mb",
         "maxmemory-policy": "noeviction",

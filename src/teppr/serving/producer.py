@@ -165,7 +165,7 @@ class Producer:
             stream_of(ask.key, order.priority), TASKS + _task_id(order), WAITING + order.client, RATES + order.client,
         ]  # fmt: skip
         arguments: list[Any] = [
-            _task_id(order), _fingerprint(order.asked, image), self._channel, int(1000 * order.timeout_s),
+            _task_id(order), _fingerprint(order, image), self._channel, int(1000 * order.timeout_s),
             int(1000 * order.keep_s), order.most_waiting, order.most_of_client, order.requests_per_minute, question,
             image, order.note,
         ]  # fmt: skip
@@ -214,8 +214,10 @@ def _task_id(order: Order) -> str:
     return f"{order.client}/{order.id}"
 
 
-def _fingerprint(asked: str, image: bytes) -> bytes:
-    digest = blake2b(asked.encode() + b"\0", digest_size=16)
+def _fingerprint(order: Order, image: bytes) -> bytes:
+    if not order.is_asked_again:
+        return b"one of a kind"  # its id is known to nobody
+    digest = blake2b(order.asked.encode() + b"\0", digest_size=16)
     digest.update(image)
     return digest.digest()
 
