@@ -12,7 +12,7 @@ from teppr.serving.queue import socket_of
 NAMES = ("valkey-server", "redis-server")
 MEMORY_MIB = 1024
 LOG_MIB = 256
-"""The log is written anew, with what is still waiting alone, when it has grown to this; it holds every image that came."""
+"""The log holds every image that came; grown to this, it is written anew with what is still waiting alone."""
 
 
 def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
