@@ -121,7 +121,7 @@ def throughput(bench: Bench, clients: int) -> float:
             cpu_s = sum(bench.ours.cpu_s().values())
             seen[name].append(bench.load(url, clients))
             if name == OURS:
-                cpu_ms.append(1000 * (sum(bench.ours.cpu_s().values()) - cpu_s) / seen[name][-1].requests)
+                cpu_ms.append(1000 * (sum(bench.ours.cpu_s().values()) - cpu_s) / seen[name][-1].answers)
             loops.append(bench.bare.run(bench.seconds))
             shares[name].append(seen[name][-1].answers_per_s / statistics.mean(each.rate for each in loops[-2:]))
         physical.append(bench.physical.run(bench.seconds))
@@ -173,12 +173,12 @@ def overload(bench: Bench, saturated: float) -> None:
 
 
 def cost(bench: Bench, clients: int = 8) -> None:
-    """Print what each kind of process spends on a request."""
+    """Print what each kind of process spends on an answer."""
     before = bench.ours.cpu_s()
     seen = bench.load(bench.ours.url, clients)
-    each = {kind: 1000 * (spent_s - before[kind]) / seen.requests for kind, spent_s in bench.ours.cpu_s().items()}
+    each = {kind: 1000 * (spent_s - before[kind]) / seen.answers for kind, spent_s in bench.ours.cpu_s().items()}
     says = "  ".join(f"{kind} {ms:.2f}" for kind, ms in sorted(each.items()))
-    print(f"ms of a processor for a request at {clients} clients: {says}")
+    print(f"ms of a processor for an answer at {clients} clients: {says}")
 
 
 def measure(model: str, options: argparse.Namespace) -> None:

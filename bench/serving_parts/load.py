@@ -33,13 +33,13 @@ DEFAULT_RETRY_S = 1.0
 class Load:
     """What the clients saw after the first part of the time was over, and what they cost.
 
-    requests: answered in whatever way, from the first one on
+    answers: with 200, from the first one on
     statuses: {"200": count}; "broken": connections that ended under way
     p50_ms, p99_ms, longest_ms: of the requests that were answered with 200
     cpu_share: of one core, that the clients took
     """
 
-    requests: int
+    answers: int
     answers_per_s: float
     statuses: dict[str, int]
     p50_ms: float
@@ -79,14 +79,14 @@ class Seen:
 
     def __init__(self, begins_at: float, ends_at: float) -> None:
         self.begins_at, self.ends_at = begins_at, ends_at
-        self.requests = 0
+        self.answers = 0
         self.statuses: Counter[str] = Counter()
         self.spent_s: list[float] = []
 
     def add(self, status: str, begun_at: float) -> None:
         """A request ended now."""
         now = time.perf_counter()
-        self.requests += 1
+        self.answers += status == str(OK)
         if self.begins_at <= now < self.ends_at:
             self.statuses[status] += 1
             if status == str(OK):
@@ -162,7 +162,7 @@ async def _run(options: argparse.Namespace) -> Load:
     await asyncio.sleep(seen.ends_at - time.perf_counter())
     spent_ms = 1000 * np.array(seen.spent_s or [np.nan])
     return Load(
-        requests=seen.requests,
+        answers=seen.answers,
         answers_per_s=len(seen.spent_s) / options.seconds,
         statuses=dict(seen.statuses),
         p50_ms=float(np.percentile(spent_ms, 50)),
