@@ -16,7 +16,7 @@ from teppr.serving.dispatch import Dispatcher, DispatchLimits
 from teppr.serving.protocols.contract import Service
 from teppr.serving.security import OFF
 from teppr.serving.upload import UploadLimits
-from teppr.testing.service import model_server, running_queue
+from teppr.testing.service import model_server, running_queue, started_queue, url_of_home
 
 API = "/api/vision/v2"
 Answering = Callable[[FastAPI], AbstractContextManager[httpx.Client]]
@@ -122,6 +122,22 @@ def test_what_no_server_takes_by_its_deadline_is_said_to_be_late(
         url = client.post(f"{API}/predictq", files=files, data={"timeout_s": "0.1"}).json()["url"]
         late = fetched(client, url)
     assert (late.status_code, late.json()["error"]) == (504, "deadline")
+
+
+def test_while_the_queue_does_not_answer_it_says_when_to_come_back(
+    tmp_path: Path, bundle: Bundle, answering: Answering, picture: bytes
+) -> None:
+    with started_queue(tmp_path) as process:
+        service = service_of(url_of_home(tmp_path))
+        with model_server(tmp_path, [bundle.path]), answering(make_app(service)) as client:
+            queued = submit(client, picture).json()
+            assert fetched(client, queued["url"]).status_code == 200
+            process.kill()
+            process.wait()
+            for path in (queued["url"], "/metrics"):
+                response = client.get(path)
+                assert (response.status_code, response.json()["error"]) == (503, "busy")
+                assert response.headers["retry-after"] == "1"
 
 
 def test_the_queued_are_bulk_unless_they_say_otherwise(

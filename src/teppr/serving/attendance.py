@@ -15,21 +15,25 @@ async def while_attended(request: Request, work: Coroutine[Any, Any, Value]) -> 
     """What the work gives; cancelled, and ClientDisconnect raised, when the client hangs up before.
 
     For after the body was read: then the next that a server tells of a request is its end, and waiting for it costs
-    nothing, where asking again and again would.
+    one task, where asking again and again would cost more the longer it takes.
     """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_gone(request))
+    working = asyncio.current_task()
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        if working is not None:
+            has_left = True
+            working.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        if has_left and working is not None and not working.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in (working, leaving):
-            task.cancel()
-        await asyncio.gather(working, leaving, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        watching.cancel()

@@ -10,9 +10,14 @@ from pydantic import BaseModel
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a model that refers to nothing outside itself."""
     schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    inlined: dict[str, Any] = _inlined(schema, definitions)
+    inlined: dict[str, Any] = _inlined(schema, schema.pop("$defs", {}))
     return inlined
+
+
+def form_schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The same for the fields of a form, which are left out or have a value: text knows no null."""
+    schema = schema_of(model)
+    return {**schema, "properties": {name: _never_null(field) for name, field in schema["properties"].items()}}
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
@@ -25,3 +30,11 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - a
             return [_inlined(item, definitions) for item in node]
         case _:
             return node
+
+
+def _never_null(field: dict[str, Any]) -> dict[str, Any]:
+    match field:
+        case {"anyOf": [dict(value), {"type": "null"}], **beside}:
+            return {**value, **{key: said for key, said in beside.items() if (key, said) != ("default", None)}}
+        case _:
+            return field

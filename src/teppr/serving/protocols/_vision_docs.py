@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from teppr.serving.messages import Failure
-from teppr.serving.openapi import schema_of
+from teppr.serving.openapi import form_schema_of, schema_of
 from teppr.serving.upload import BatchOptions, Options
 
 _DESCRIPTIONS = (
@@ -33,8 +33,7 @@ def only(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: FAILURES[status] for status in statuses}
 
 
-def _document(image: dict[str, Any], options: type[BatchOptions]) -> dict[str, Any]:
-    schema = schema_of(options)
+def _document(image: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     properties = {"image": image, **schema["properties"]}
     return {"schema": {**schema, "required": ["image"], "properties": properties}}
 
@@ -43,11 +42,16 @@ BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": _document(_IMAGE, Options),
-            "application/json": _document(_BASE64, Options),
+            "multipart/form-data": _document(_IMAGE, form_schema_of(Options)),
+            "application/json": _document(_BASE64, schema_of(Options)),
             "image/*": {"schema": _IMAGE},
             "application/octet-stream": {"schema": _IMAGE},
         },
     }
 }
-BATCH_BODY = {"requestBody": {"required": True, "content": {"multipart/form-data": _document(_IMAGES, BatchOptions)}}}
+BATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"multipart/form-data": _document(_IMAGES, form_schema_of(BatchOptions))},
+    }
+}

@@ -38,8 +38,10 @@ MICROSECONDS = 1_000_000
 Name: TypeAlias = Annotated[str, Path(description="A model's key or alias.", max_length=200)]
 Version: TypeAlias = Annotated[str, Path(description="The model's release, the last part of its key.", max_length=200)]
 HeaderBytes: TypeAlias = Annotated[
-    str | None,
-    Header(alias="Inference-Header-Content-Length", description="How much of the body is JSON; without: all of it."),
+    int | None,
+    Header(
+        alias="Inference-Header-Content-Length", ge=0, description="How much of the body is JSON; without: all of it."
+    ),
 ]
 
 
@@ -203,7 +205,7 @@ def _add_infer(router: APIRouter, service: Service) -> None:
 
 
 async def _infer(
-    service: Service, request: Request, header_bytes: str | None, name: str, version: str | None = None
+    service: Service, request: Request, header_bytes: int | None, name: str, version: str | None = None
 ) -> Response:
     dispatcher = service.dispatcher
     if encoding := request.headers.get("content-encoding"):
