@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teppr.cli.session import Json, Session, note
-from teppr.errors import Missing, TepprError
+from teppr.errors import TepprError
 
 if TYPE_CHECKING:
     from teppr.registry.runtime import Runtime
@@ -57,7 +57,7 @@ def model_server(
     import orjson
 
     from teppr.serving.gently import at_low_priority
-    from teppr.serving.memory import limit_process, mib_of
+    from teppr.serving.memory import mib_of
     from teppr.serving.queue import check, url_of
     from teppr.serving.server import log_to_stderr
 
@@ -67,15 +67,14 @@ def model_server(
     log_to_stderr(process)
     check(queue_url)
     limit_mib = mib_of(memory_limit) if memory_limit else 0
-    limit_process(limit_mib)
-    loading = Loading(
+    wanted = Loading(
         names=dict(zip(asked_as or model, model, strict=True)),
         home=settings.home,
         limit_mib=limit_mib,
         gpu_memory_mib=gpu_memory_mib,
     )
     try:
-        models = at_low_priority(loading.done) if gently else loading.done()
+        models = at_low_priority(wanted.done) if gently else wanted.done()
     except TepprError as error:
         _leave_word(queue_url, error)
         raise
@@ -108,20 +107,21 @@ class Loading:
         from teppr.registry.releases import Registry
         from teppr.registry.runtime import Runtime
         from teppr.serving import model_server  # noqa: F401 - all that serving needs, so that it is not loaded later
-        from teppr.serving.memory import check_room
+        from teppr.serving.memory import check_room, limit_process, loading
 
         # Threads that it made now would have this one's priority for ever, and be waited for by every resize.
         cv2.setNumThreads(1)
+        what = ", ".join(self.names)
+        # Only now: libraries that find no memory while they are loaded end the process, each in its own way.
+        check_room(self.limit_mib, f"the libraries that run {what}")
+        limit_process(self.limit_mib)
         registry = Registry(self.home)
-        try:
+        with loading(self.limit_mib, what):
             models = {
-                name: Runtime(registry.find(what), gpu_memory_mib=self.gpu_memory_mib)
-                for name, what in self.names.items()
+                name: Runtime(registry.find(wanted), gpu_memory_mib=self.gpu_memory_mib)
+                for name, wanted in self.names.items()
             }
-        except MemoryError as error:
-            limit = f"the limit is {self.limit_mib} MiB" if self.limit_mib else "the machine has no more"
-            raise Missing(f"{', '.join(self.names)} need more memory to load: {limit}; raise --memory-limit") from error
-        check_room(self.limit_mib, ", ".join(models))
+        check_room(self.limit_mib, what)
         return models
 
 

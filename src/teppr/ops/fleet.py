@@ -83,15 +83,17 @@ class Fleet:
             taken = {running.job.name for running in self._supervisor.running}
             name = numbered(keys, taken.__contains__)
             job = model_server_job(self._ours, plan, models, name, self._asking, gently=gently)
-            servers.append(self._supervisor.start(job, before=self._place + len(servers)))
+            place = self._place + sum(len(each.servers) for each in self.loaded) + len(servers)
+            servers.append(self._supervisor.start(job, before=place))
         pids = tuple(server.pid for server in servers)
         loaded = Loaded(plan=plan, models=models, servers=tuple(servers), pids=pids)
         self.loaded.append(loaded)
         return loaded
 
     def load(self, plan: ModelPlan) -> Errand:
-        """Start servers of a model that is not served yet, and wait until they answer."""
+        """Start servers of a model that is not served yet, and wait until they answer and webs know of them."""
         loaded = yield from self._load(plan)
+        yield from _during(SETTLE_S)
         return {"models": loaded.keys, "processes": len(loaded.servers)}
 
     def unload(self, name: str) -> Errand:
