@@ -191,11 +191,19 @@ def test_without_models_it_says_what_to_write(tmp_path: Path) -> None:
     assert "[[serve.models]]" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "words", [["web", "--port", 0], ["model-server", "--model", "acme-ods-1"]], ids=["web", "model-server"]
-)
-def test_a_part_alone_needs_its_queue(tmp_path: Path, words: list[object]) -> None:
-    small_release(tmp_path, "acme-ods-1")
-    done = teppr(tmp_path, *words)
+def test_a_web_alone_names_all_that_it_misses(tmp_path: Path) -> None:
+    (tmp_path / "teppr.toml").write_text(f'store = "sqlite:///{tmp_path}/none.db"')
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = teppr(tmp_path, "web", "--port", taken.getsockname()[1])
+    assert done.returncode == 3
+    assert "no annotation database" in done.stderr
+    assert "the queue at unix://" in done.stderr
+    assert "another process listens there" in done.stderr
+
+
+def test_a_model_server_alone_names_all_that_it_misses(tmp_path: Path) -> None:
+    done = teppr(tmp_path, "model-server", "--model", "acme-ods-1", "--model", "acme-ods-2")
     assert done.returncode == 3
     assert "the queue at unix://" in done.stderr
+    assert "'acme-ods-1'" in done.stderr
+    assert "'acme-ods-2'" in done.stderr

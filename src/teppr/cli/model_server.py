@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teppr.cli.session import Json, Session, note
-from teppr.errors import TepprError
+from teppr.errors import Missing, TepprError
 
 if TYPE_CHECKING:
     from teppr.registry.runtime import Runtime
@@ -65,10 +65,14 @@ def model_server(
     settings = session.settings
     queue_url = url_of(settings)
     log_to_stderr(process)
-    check(queue_url)
+    names = dict(zip(asked_as or model, model, strict=True))
+    try:
+        check(queue_url)
+    except Missing as error:
+        raise Missing("\n".join([str(error), *_not_there(settings.home, names)])) from error
     limit_mib = mib_of(memory_limit) if memory_limit else 0
     wanted = Loading(
-        names=dict(zip(asked_as or model, model, strict=True)),
+        names=names,
         home=settings.home,
         limit_mib=limit_mib,
         gpu_memory_mib=gpu_memory_mib,
@@ -123,6 +127,17 @@ class Loading:
             }
         check_room(self.limit_mib, what)
         return models
+
+
+def _not_there(home: Path, names: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each model that is not there, or is not what was published."""
+    from teppr.registry.releases import Registry
+
+    for what in names.values():
+        try:
+            Registry(home).find(what)
+        except TepprError as error:
+            yield str(error)
 
 
 def _leave_word(queue_url: str, error: TepprError) -> None:

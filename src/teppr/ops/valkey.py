@@ -33,10 +33,11 @@ def command(home: Path) -> list[str]:
         "maxmemory": f"{MEMORY_MIB}mb",
         "maxmemory-policy": "noeviction",
     }
-    return [_program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return [program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def _program() -> str:
+def program() -> str:
+    """The path of the server that is run; raises Missing with what to install where there is none."""
     found = next(_programs(), None)
     if found is None:
         raise Missing(
