@@ -22,6 +22,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     for release in range(1, 5):
         small_release(home, f"acme-ods-{release}")
+    small_release(home, "acme-rld-1")
     Registry(home).point("acme-ods@production", "acme-ods-1")
     return home
 
@@ -123,6 +124,14 @@ def test_what_cannot_be_loaded_is_refused_with_its_reason_and_all_stays_as_it_wa
     assert "which is served already" in service.refused("swap", "acme-ods-1", "acme-ods@production")[1]
     assert service.refused("route", "acme-ods", "acme-ods-7=100")[0] == 2
     assert service.status()["fine"]
+    assert service.ask(picture).json()["type"] == "acme-ods-1"
+
+
+def test_the_only_model_of_a_problem_goes_with_the_names_that_led_to_it(service: Up, picture: bytes) -> None:
+    service("load", "acme-rld-1")
+    service("route", "acme-rld", "acme-rld-1")
+    assert service("unload", "acme-rld-1")["models"] == ["acme-rld-1"]
+    assert "acme-rld" not in service("route")["routes"]
     assert service.ask(picture).json()["type"] == "acme-ods-1"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,7 @@ def teppr(home: Path, *words: object) -> subprocess.CompletedProcess[str]:
     """`teppr --home HOME WORDS` as a process of its own, with the home's own teppr.toml where there is one."""
     config = ["--config", home / "teppr.toml"] if (home / "teppr.toml").exists() else []
     command = [sys.executable, "-m", "teppr", "--home", home, *config, *words]
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TEPPR_")}
-    return subprocess.run([*map(str, command)], check=False, capture_output=True, text=True, timeout=120, env=own)  # noqa: S603 - our own
+    return subprocess.run([*map(str, command)], check=False, capture_output=True, text=True, timeout=120)  # noqa: S603 - our own
 
 
 @dataclass(frozen=True)
