@@ -10,6 +10,7 @@ import pytest
 from teppr.cli.main import run
 from teppr.registry.releases import RECORD
 from teppr.settings import Settings
+from teppr.testing.service import running_queue
 
 Capture = pytest.CaptureFixture[str]
 
@@ -90,3 +91,26 @@ def test_heavy_packages_are_not_imported_to_be_found(capsys: Capture, home: Path
     before = set(sys.modules)
     ask(capsys, "--home", str(home))
     assert not {"torch", "torchvision", "onnx", "matplotlib"} & (set(sys.modules) - before)
+
+
+def test_what_the_service_needs_is_looked_at(capsys: Capture, tmp_path: Path) -> None:
+    checks = {c["name"]: c for c in ask(capsys, "--home", str(tmp_path))["checks"] if c["area"] == "service"}
+    assert checks["queue server"]["status"] == "fine"
+    assert checks["queue server"]["says"][0].isdigit()
+    assert {"queue socket", "open files"} <= set(checks)
+
+
+def test_a_home_too_long_for_a_socket_is_told_where_its_queue_answers(capsys: Capture, tmp_path: Path) -> None:
+    said = ask(capsys, "--home", str(tmp_path / ("long" * 30)))
+    (check,) = [check for check in said["checks"] if check["name"] == "queue socket"]
+    assert check["status"] == "note"
+    assert "instead" in check["says"]
+
+
+def test_a_queue_that_is_named_has_to_answer(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_queue(tmp_path) as url:
+        monkeypatch.setenv("TEPPR_REDIS_URL", url)
+        said = ask(capsys, "--home", str(tmp_path))
+        assert statuses(said, "service")[f"queue {url}"] == "fine"
+    said = ask(capsys, "--home", str(tmp_path), code=3)
+    assert statuses(said, "service")[f"queue {url}"] == "missing"

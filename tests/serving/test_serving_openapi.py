@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from teppr.serving.app import make_app
 from teppr.serving.dispatch import Dispatcher, DispatchLimits
 from teppr.serving.protocols.contract import Service
+from teppr.serving.security import OFF
 from teppr.serving.upload import UploadLimits
 
 MAX_EXAMPLES = 40
@@ -20,7 +21,7 @@ MAX_EXAMPLES = 40
 def document() -> schemathesis.BaseSchema:
     limits = UploadLimits(max_bytes=4_000_000, timeout_s=10)
     service = Service(dispatcher=Dispatcher("unix:///none", DispatchLimits()), upload_limits=limits, max_image_pixels=1)
-    return schemathesis.openapi.from_dict(make_app(service).openapi())
+    return schemathesis.openapi.from_dict(make_app(service, OFF).openapi())
 
 
 DOCUMENT = document()

@@ -129,7 +129,7 @@ def test_while_the_queue_does_not_answer_it_says_when_to_come_back(
 ) -> None:
     with started_queue(tmp_path) as process:
         service = service_of(url_of_home(tmp_path))
-        with model_server(tmp_path, [bundle.path]), answering(make_app(service)) as client:
+        with model_server(tmp_path, [bundle.path]), answering(make_app(service, OFF)) as client:
             queued = submit(client, picture).json()
             assert fetched(client, queued["url"]).status_code == 200
             process.kill()

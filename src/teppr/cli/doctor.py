@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from teppr.cli.session import Json, Session, print_json, print_table
-from teppr.errors import TepprError
+from teppr.errors import Missing, TepprError
 
 if TYPE_CHECKING:
     from teppr.registry.releases import Registry
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 PACKAGE = "teppr"
 PYTHON_NEEDED = (3, 11)
 LITTLE_DISK_GIB = 5
-GIB = 1024**3
+GIB, MIB = 1024**3, 1024**2
+MANY_FILES = 4096
+"""Open files that a web process may need: its clients, and theirs that wait."""
+LITTLE_TEMPORARY_MIB = 64
 SQLITE = "sqlite:///"
 REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)(\[[^]]*])?\s*(>=(?P<least>[\d.]+))?.*?(extra == ['\"](?P<extra>\w+)['\"])?$"
@@ -68,7 +73,15 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
 
     session: Session = ctx.obj
     settings = session.settings
-    checks = [*_python(), *_packages(), *_machine(), *_home(settings.home), *_store(settings), *_models(settings.home)]
+    checks = [
+        *_python(),
+        *_packages(),
+        *_machine(),
+        *_home(settings.home),
+        *_store(settings),
+        *_models(settings.home),
+        *_service(settings),
+    ]
     fine = all(check.status is not Status.MISSING for check in checks)
     values = settings.model_dump(mode="json") | {"store": without_password(settings.store)}
     in_force = {name: {"value": value, "from": session.setting_origins[name]} for name, value in values.items()}
@@ -182,6 +195,52 @@ def _models(home: Path) -> Iterator[Check]:
 def _verified(registry: Registry, key: str) -> str:
     registry.find(key)
     return "as published, by every checksum"
+
+
+def _service(settings: Settings) -> Iterator[Check]:
+    """What the prediction service needs besides the packages."""
+    from teppr.serving.queue import LONGEST_SOCKET, socket_of, without_password
+
+    if settings.redis_url:
+        yield _tried("service", f"queue {without_password(settings.redis_url)}", partial(_queue_version, settings))
+    else:
+        yield _tried("service", "queue server", _queue_server)
+        in_home = settings.home.absolute() / "queue" / "queue.sock"
+        bytes_of = len(os.fsencode(in_home))
+        is_short = bytes_of <= LONGEST_SOCKET
+        where = f"{bytes_of} bytes of at most {LONGEST_SOCKET}"
+        says = where if is_short else f"{where}: it lies in {socket_of(settings.home)} instead"
+        yield Check("service", "queue socket", Status.FINE if is_short else Status.NOTE, says)
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = files >= MANY_FILES
+    says = str(files) if enough else f"{files}; every client takes one: ulimit -n {min(MANY_FILES, most)}"
+    yield Check("service", "open files", Status.FINE if enough else Status.NOTE, says)
+    for folder in {Path("/dev/shm"), Path(tempfile.gettempdir())}:  # noqa: S108 - looked at, not written to
+        if folder.is_dir():
+            free_mib = shutil.disk_usage(folder).free / MIB
+            status = Status.FINE if free_mib > LITTLE_TEMPORARY_MIB else Status.NOTE
+            yield Check("service", str(folder), status, f"{free_mib:.0f} MiB free")
+
+
+def _queue_server() -> str:
+    from teppr.ops.valkey import program
+
+    path = program()
+    try:
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Missing(f"{path} does not run: {error}") from error
+    version = re.search(r"v=([\d.]+)", shown.stdout)
+    return f"{version[1] if version else shown.stdout.strip()} ({path})"
+
+
+def _queue_version(settings: Settings) -> str:
+    from teppr.serving.queue import check, connect
+
+    check(settings.redis_url)
+    with connect(settings.redis_url) as queue:
+        facts: Any = queue.info("server")
+    return f"answers; {facts.get('server_name', 'redis')} {facts.get('valkey_version', facts['redis_version'])}"
 
 
 def _tried(area: str, name: str, ask: Callable[[], str]) -> Check:

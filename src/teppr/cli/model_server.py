@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def model_server(
 
     from teppr.serving.gently import at_low_priority
     from teppr.serving.logs import log_to_stderr
-    from teppr.serving.memory import limit_process, mib_of
+    from teppr.serving.memory import mib_of
     from teppr.serving.queue import check, url_of
 
     log = logging.getLogger("teppr.serving")
@@ -70,17 +70,20 @@ def model_server(
     settings = session.settings
     queue_url = url_of(settings)
     log_to_stderr(process or "model-server", settings.log_format)
-    check(queue_url)
+    names = dict(zip(asked_as or model, model, strict=True))
+    try:
+        check(queue_url)
+    except Missing as error:
+        raise Missing("\n".join([str(error), *_not_there(settings.home, names)])) from error
     limit_mib = mib_of(memory_limit) if memory_limit else 0
-    limit_process(limit_mib)
-    loading = Loading(
-        names=dict(zip(asked_as or model, model, strict=True)),
+    wanted = Loading(
+        names=names,
         home=settings.home,
         limit_mib=limit_mib,
         gpu_memory_mib=gpu_memory_mib,
     )
     try:
-        models = at_low_priority(loading.done) if gently else loading.done()
+        models = at_low_priority(wanted.done) if gently else wanted.done()
     except TepprError as error:
         _leave_word(queue_url, error)
         raise
@@ -113,21 +116,33 @@ class Loading:
         from teppr.registry.releases import Registry
         from teppr.registry.runtime import Runtime
         from teppr.serving import model_server  # noqa: F401 - all that serving needs, so that it is not loaded later
-        from teppr.serving.memory import check_room
+        from teppr.serving.memory import check_room, limit_process, loading
 
         # Threads that it made now would have this one's priority for ever, and be waited for by every resize.
         cv2.setNumThreads(1)
+        what = ", ".join(self.names)
+        # Only now: libraries that find no memory while they are loaded end the process, each in its own way.
+        check_room(self.limit_mib, f"the libraries that run {what}")
+        limit_process(self.limit_mib)
         registry = Registry(self.home)
-        try:
+        with loading(self.limit_mib, what):
             models = {
-                name: Runtime(registry.find(what), gpu_memory_mib=self.gpu_memory_mib)
-                for name, what in self.names.items()
+                name: Runtime(registry.find(wanted), gpu_memory_mib=self.gpu_memory_mib)
+                for name, wanted in self.names.items()
             }
-        except MemoryError as error:
-            limit = f"the limit is {self.limit_mib} MiB" if self.limit_mib else "the machine has no more"
-            raise Missing(f"{', '.join(self.names)} need more memory to load: {limit}; raise --memory-limit") from error
-        check_room(self.limit_mib, ", ".join(models))
+        check_room(self.limit_mib, what)
         return models
+
+
+def _not_there(home: Path, names: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each model that is not there, or is not what was published."""
+    from teppr.registry.releases import Registry
+
+    for what in names.values():
+        try:
+            Registry(home).find(what)
+        except TepprError as error:
+            yield str(error)
 
 
 def _leave_word(queue_url: str, error: TepprError) -> None:

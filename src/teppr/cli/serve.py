@@ -138,9 +138,12 @@ def ending_on(*signals: signal.Signals) -> Iterator[None]:
 
 def check_reach(address: Address, settings: Settings, *, allowed: bool) -> None:
     """Raise Refused where everybody could ask and nobody said so; warn where somebody did."""
+    if address.is_local:
+        return
+    # With it comes all that a web needs: a service that only this machine reaches starts without.
     from teppr.serving.security import asks_for_keys
 
-    if address.is_local or asks_for_keys(settings, address):
+    if asks_for_keys(settings, address):
         return
     reached = f"{address.host} can be reached from other machines, and keys are off (setting keys)"
     if not allowed:

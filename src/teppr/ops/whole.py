@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,28 +33,43 @@ class Found:
 
 def look_at(plan: Plan, settings: Settings, frame: Sequence[str], things: ExitStack) -> Found:
     """All that the plan needs; `things` closes the ports. Raises Missing with all that is not there."""
-    problems: list[str] = []
     registry = Registry(settings.home)
     keys: dict[str, str] = {}
-    for name in plan.names:
-        with _noting(problems):
-            keys[name] = registry.find(name).card.key
-    if not problems:
-        with _noting(problems):
-            _check_defaults(plan, keys)
-    with _noting(problems):
-        check_store(settings)
-    with _noting(problems):
-        if settings.redis_url:
-            queue.check(settings.redis_url)
-    bound = []
-    for web in plan.webs:
-        with _noting(problems):
-            _check_keys(web, settings, frame)
-            bound.append(things.enter_context(listen(web.address)))
+    bound: list[socket.socket] = []
+    with all_named() as needs:
+        for name in plan.names:
+            with needs():
+                keys[name] = registry.find(name).card.key
+        with needs():
+            if len(keys) == len(plan.names):
+                _check_defaults(plan, keys)
+        with needs():
+            check_store(settings)
+        with needs():
+            if settings.redis_url:
+                queue.check(settings.redis_url)
+        for web in plan.webs:
+            with needs():
+                _check_keys(web, settings, frame)
+                bound.append(things.enter_context(listen(web.address)))
+    return Found(bound=bound, keys=keys)
+
+
+@contextmanager
+def all_named() -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Gives `needs`; what `with needs():` finds missing is said at the end, all at once, by a Missing."""
+    problems: list[str] = []
+
+    @contextmanager
+    def needs() -> Iterator[None]:
+        try:
+            yield
+        except TepprError as error:
+            problems.append(str(error))
+
+    yield needs
     if problems:
         raise Missing("\n".join(problems))
-    return Found(bound=bound, keys=keys)
 
 
 def check_store(settings: Settings) -> None:
@@ -86,11 +101,3 @@ def _check_defaults(plan: Plan, keys: Mapping[str, str]) -> None:
                 f"the web on port {web.address.port} answers with {web.default} where a request names no model, and "
                 f"nothing serves it; known: {', '.join(sorted(known))}"
             )
-
-
-@contextmanager
-def _noting(problems: list[str]) -> Iterator[None]:
-    try:
-        yield
-    except TepprError as error:
-        problems.append(str(error))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
-from teppr.errors import BadInput, Missing
+from teppr.errors import BadInput, Corrupt, Missing
 
 MIB = 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([MG])iB", re.IGNORECASE)
+NO_MEMORY = ("bad_alloc", "allocate memory")
+"""What ONNX Runtime says of a network for which there is no memory."""
 ROOM_0_1 = 0.1
 """Share of a limit that has to be free once the models are loaded and warm: requests need some."""
 
@@ -31,6 +35,21 @@ def limit_process(limit_mib: int) -> None:
     # Reserved and never filled are many mappings already (stacks of threads, arenas): what comes on top is bounded.
     most = used.data + max(0, limit_mib * MIB - used.rss)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+@contextmanager
+def loading(limit_mib: int, what: str) -> Iterator[None]:
+    """Where a model finds no memory while it is loaded, raise Missing with the figures."""
+    before_mib = psutil.Process().memory_info().rss / MIB
+    try:
+        yield
+    except (Corrupt, MemoryError) as error:
+        if not limit_mib or not (isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)):
+            raise
+        raise Missing(
+            f"{what} cannot be loaded: the limit is {limit_mib} MiB, of which {before_mib:.0f} MiB were taken before; "
+            "raise --memory-limit or serve fewer models in a process"
+        ) from error
 
 
 def check_room(limit_mib: int, what: str) -> None:
