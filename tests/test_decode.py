@@ -13,7 +13,7 @@ def outputs(scores: list[float], side: int = 28) -> list[np.ndarray]:
     return [boxes, np.arange(n), np.array(scores, np.float32), np.ones((n, side, side), np.float32)]
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("name", ["boxes", "instances"])
 def test_detections_are_in_pixels_of_the_original_best_first(name: str) -> None:
     found = DECODERS[name](outputs([0.2, 0.9, 0.5]), network_size_wh=(100, 80), image_size_wh=(200, 160))
     assert found.label_ids.tolist() == [1, 2, 0]
@@ -21,7 +21,7 @@ def test_detections_are_in_pixels_of_the_original_best_first(name: str) -> None:
     assert found.size_wh == (200, 160)
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("name", ["boxes", "instances"])
 def test_faint_detections_are_left_out_and_a_hundred_is_the_most(name: str) -> None:
     scores = np.linspace(0.01, 0.9, 300).tolist()
     found = DECODERS[name](outputs(scores), network_size_wh=(100, 80), image_size_wh=(100, 80))
@@ -29,12 +29,44 @@ def test_faint_detections_are_left_out_and_a_hundred_is_the_most(name: str) -> N
     assert found.scores_0_1.min() >= 0.05
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("name", ["boxes", "instances"])
 def test_nothing_found_gives_no_detections(name: str) -> None:
     nothing = [np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 28, 28))]
     found = DECODERS[name](nothing, network_size_wh=(100, 80), image_size_wh=(200, 160))
     assert len(found) == 0
     assert found.masks == (() if name == "instances" else None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([0.7, 0.02, 0.28], id="chances"),
+        pytest.param((np.log([0.7, 0.02, 0.28]) + 9).tolist(), id="logits"),
+        pytest.param((np.log([0.7, 0.02, 0.28]) + 900).tolist(), id="large logits"),
+    ],
+)
+def test_a_classified_image_has_its_likely_labels_best_first(values: list[float]) -> None:
+    found = DECODERS["classes"]([np.array([values], np.float32)], network_size_wh=(224, 224), image_size_wh=(640, 480))
+    assert found.label_ids.tolist() == [0, 2]
+    assert found.scores_0_1.tolist() == pytest.approx([0.7, 0.28], rel=1e-3)
+    assert found.boxes_xyxy_px.tolist() == [[0, 0, 640, 480]] * 2
+    assert found.size_wh == (640, 480)
+
+
+def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
+    found = DECODERS["classes"]([np.zeros(1000, np.float32)], network_size_wh=(9, 9), image_size_wh=(9, 9))
+    assert len(found) == 0
+
+
+@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
+def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
+    given = outputs([0.5, 0.02, 0.28, 0.2]) if name != "classes" else [np.array([0.5, 0.02, 0.28, 0.2])]
+    sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
+    few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
+    wanted = all_of_them.at_least(lowest)
+    assert (few.label_ids.tolist(), few.masks) == (wanted.label_ids.tolist(), wanted.masks)
+    assert len(all_of_them) == 3
 
 
 def test_boxes_end_at_the_images_edge() -> None:

@@ -18,21 +18,26 @@ from teppr.geometry import clip_xyxy, scale_boxes_xyxy
 from teppr.types import Detections, Floats, Mask
 
 Decoder: TypeAlias = Callable[..., Detections]
-"""`decoder(outputs, network_size_wh=..., image_size_wh=...)`: the graph's outputs in order, the image's size as the
-network was fed, and the original's."""
+"""`decoder(outputs, network_size_wh=..., image_size_wh=..., lowest_score_0_1=...)`: the graph's outputs in order, the
+image's size as the network was fed, the original's, and the score below which nothing is of interest."""
 
 LOWEST_SCORE_0_1 = 0.05
 MOST_DETECTIONS = 100
 MASK_THRESHOLD_0_1 = 0.5
+CHANCES_ADD_UP_WITHIN = 1e-3
 
 
 def decode_boxes(
-    outputs: Sequence[npt.NDArray[Any]], *, network_size_wh: tuple[int, int], image_size_wh: tuple[int, int]
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
 ) -> Detections:
     """From boxes [n, 4] (corners in the network's pixels), label ids [n] and scores [n]; best first."""
     boxes, label_ids, scores = (np.asarray(values) for values in outputs[:3])
     best = np.argsort(-scores, kind="stable")
-    best = best[scores[best] >= LOWEST_SCORE_0_1][:MOST_DETECTIONS]
+    best = best[scores[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)][:MOST_DETECTIONS]
     scaled = scale_boxes_xyxy(boxes.reshape(-1, 4)[best], network_size_wh, image_size_wh)
     return Detections(
         size_wh=image_size_wh,
@@ -43,10 +48,19 @@ def decode_boxes(
 
 
 def decode_instances(
-    outputs: Sequence[npt.NDArray[Any]], *, network_size_wh: tuple[int, int], image_size_wh: tuple[int, int]
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
 ) -> Detections:
     """As `decode_boxes`, and masks [n, side, side]: the chance of belonging to the object, over its box."""
-    found = decode_boxes(outputs, network_size_wh=network_size_wh, image_size_wh=image_size_wh)
+    found = decode_boxes(
+        outputs,
+        network_size_wh=network_size_wh,
+        image_size_wh=image_size_wh,
+        lowest_score_0_1=lowest_score_0_1,
+    )
     scores, masks = np.asarray(outputs[2]), np.asarray(outputs[3])
     best = np.argsort(-scores, kind="stable")[: len(found)]
     pasted = tuple(
@@ -61,7 +75,40 @@ def decode_instances(
     )
 
 
-DECODERS: Mapping[str, Decoder] = MappingProxyType({"boxes": decode_boxes, "instances": decode_instances})
+def decode_classes(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+) -> Detections:
+    """From the chance of each label, or its logit, [labels]: the whole image as the box of each likely label; best
+    first.
+    """
+    chances = _chances(np.asarray(outputs[0], dtype=np.float64).reshape(-1))
+    best = np.argsort(-chances, kind="stable")[:MOST_DETECTIONS]
+    best = best[chances[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)]
+    whole = np.array([0, 0, *image_size_wh], np.float32)
+    return Detections(
+        size_wh=image_size_wh,
+        boxes_xyxy_px=np.tile(whole, (len(best), 1)),
+        scores_0_1=chances[best].astype(np.float32),
+        label_ids=best.astype(np.int64),
+    )
+
+
+def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    # Chances are none below zero and add up to one, which logits do not do by accident.
+    if values.min() >= 0 and abs(values.sum() - 1) <= CHANCES_ADD_UP_WITHIN:
+        return values
+    powers = np.exp(values - values.max())
+    chances: npt.NDArray[np.float64] = powers / powers.sum()
+    return chances
+
+
+DECODERS: Mapping[str, Decoder] = MappingProxyType(
+    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes}
+)
 """By the name that a model card gives."""
 
 
@@ -88,13 +135,18 @@ def paste(chances: Floats, box_xyxy_px: Floats, size_wh: tuple[int, int]) -> Mas
 
 
 def _code(part: npt.NDArray[np.bool_], left: int, top: int, size_wh: tuple[int, int]) -> Mask:
-    # Only the columns that the object touches are looked at: an image of twelve megapixels with a hundred objects
-    # would take seconds otherwise.
+    # Only the object's box is looked at: an image of twelve megapixels with a hundred objects would take seconds
+    # otherwise. Its columns get a pixel of background between them, which the image has there too unless they are as
+    # high as it is: then a run that goes on at the top of the next column neither ends nor begins again.
     width, height = size_wh
-    columns = np.zeros((part.shape[1], height), dtype=bool)
-    columns[:, top : top + part.shape[0]] = part.T
-    framed = np.concatenate([[False], columns.ravel(), [False]])
-    turns = np.flatnonzero(framed[1:] != framed[:-1]) + left * height
+    framed = np.zeros((part.shape[1], part.shape[0] + 1), dtype=bool)
+    framed[:, 1:] = part.T
+    flat = np.append(framed, False)
+    column, row = np.divmod(np.flatnonzero(flat[1:] != flat[:-1]), framed.shape[1])
+    turns = (left + column) * height + top + row
+    goes_on = np.flatnonzero(turns[1:] == turns[:-1])
+    if len(goes_on):
+        turns = np.delete(turns, np.concatenate([goes_on, goes_on + 1]))
     ends = np.append(turns[turns < width * height], width * height)
     counts = np.diff(ends, prepend=0).tolist()
     code = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)

@@ -14,6 +14,9 @@
     |   `-- AlreadyThere    what would be written exists, and may never change
     |-- Missing             something needed is not there or not up                 (exit code 3)
     |   `-- MissingExtra    an optional part of teppr is not installed
+    |-- ServiceError        a prediction service was asked and did not answer       (exit code 3)
+    |   |-- ServiceDeclined     the request is wrong: to ask again is in vain       (exit code 2)
+    |   `-- ServiceUnavailable  not reached, too busy or too late: ask again later
     `-- Corrupt             what was kept is not what was written                   (exit code 2)
 
 A message says the rule, then the values, then where, then what to do.
@@ -120,6 +123,46 @@ class MissingExtra(Missing):
 
     def __init__(self, what_for: str, extra: str) -> None:
         super().__init__(f"{what_for} needs the extra {extra!r}: pip install 'teppr[{extra}]'")
+
+
+class ServiceError(TepprError):
+    """A prediction service was asked and did not answer.
+
+    status: of HTTP; None where no answer came at all
+    word: the service's one word for machines ("unknown-model", "busy"), or the client's: "no-answer", "not-a-service"
+    detail: what went wrong, without what to do
+    request_id: what the service's log has it under
+    retry_after_s: when the service said that it is worth while to ask again
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None,
+        word: str,
+        detail: str,
+        request_id: str,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.word = word
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after_s = retry_after_s
+
+
+class ServiceDeclined(ServiceError):
+    """The request is wrong (4xx), and will be whenever it is asked again."""
+
+    exit_code = 2
+
+
+class ServiceUnavailable(ServiceError):
+    """The service was not reached, had too much to do, or did not answer in time; the same may be asked again."""
 
 
 class Corrupt(TepprError):

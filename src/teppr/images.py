@@ -167,7 +167,16 @@ def size_to_fit(size_wh: tuple[int, int], longer_side_px: int) -> tuple[int, int
 def resize_to_fit(pixels: Pixels, longer_side_px: int) -> Pixels:
     """The image at `size_to_fit`: what training and prediction both feed the network, to the bit."""
     height, width = pixels.shape[:2]
-    new_wh = size_to_fit((width, height), longer_side_px)
+    return _resized(pixels, size_to_fit((width, height), longer_side_px))
+
+
+def resize_to_square(pixels: Pixels, side_px: int) -> Pixels:
+    """The image stretched to a square, for networks of one input size."""
+    return _resized(pixels, (side_px, side_px))
+
+
+def _resized(pixels: Pixels, new_wh: tuple[int, int]) -> Pixels:
+    height, width = pixels.shape[:2]
     if new_wh == (width, height):
         return pixels
     shrinks = new_wh[0] * new_wh[1] < width * height

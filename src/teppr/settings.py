@@ -102,7 +102,19 @@ class Settings(BaseModel):
     predict_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="Deadline of a prediction that names none, in seconds; 504 after it."
     )
+    keep_results_s: float = Field(
+        3600.0,
+        gt=0,
+        le=86_400,
+        description="How long answers to `predictq` are kept, in seconds; also their deadline where none is named.",
+    )
+    max_batch_images: int = Field(32, ge=1, description="Images that one request of `predict/batch` may bring.")
     upload_timeout_s: float = Field(30.0, gt=0, description="How long an upload to the service may take, in seconds.")
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto",
+        description="What the service logs on standard error: text, a JSON document a line, or auto: text in a "
+        "terminal, else JSON.",
+    )
     max_image_megapixels: Megapixels = Field(
         64.0, description="Largest image that is decoded; beyond it a file counts as a decompression bomb."
     )

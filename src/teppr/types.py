@@ -365,6 +365,8 @@ class ModelCard:
     layout: axes of the network's input, "CHW"
     color_order: "RGB"
     scale: what the pixel values 0..255 are multiplied by before they enter the network
+    square: images are stretched to `image_size_px` on both sides instead, as a network of one input size wants them
+    batch: the network takes several images of one size at a time: [n, 3, h, w], and n is the first axis of each output
     inputs, outputs: names in the ONNX graph, in order
     decode: name of the decoder in `teppr.registry.runtime` that turns the outputs into detections
     score_threshold_0_1: below it a detection is not shown unless asked for
@@ -384,6 +386,8 @@ class ModelCard:
     layout: str = "CHW"
     color_order: str = "RGB"
     scale: float = 1 / 255
+    square: bool = False
+    batch: bool = False
     score_threshold_0_1: float = 0.5
     metrics: Mapping[str, Any] = field(default_factory=_nothing)
     source: Mapping[str, Any] = field(default_factory=_nothing)

@@ -118,3 +118,14 @@ def test_boxes_are_carried_to_another_image_size() -> None:
 def test_a_run_length_code_is_pycocotools_own() -> None:
     mask = Mask("0", (1, 1))
     assert geometry.rle_of_mask(mask) == {"size": [1, 1], "counts": b"0"}
+
+
+@given(bitmaps)
+def test_outlines_of_a_mask_lie_where_those_of_its_whole_bitmap_do(bitmap: geometry.Bitmap) -> None:
+    placed = np.zeros((40, 50), np.uint8)
+    placed[20:33, 30:47] = bitmap
+    assert geometry.rings_of(geometry.mask_of_bitmap(placed)) == geometry.rings_of_bitmap(placed)
+
+
+def test_an_empty_mask_has_no_outline() -> None:
+    assert geometry.rings_of(geometry.mask_of_bitmap(np.zeros((4, 5), np.uint8))) == ()

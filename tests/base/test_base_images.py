@@ -137,6 +137,10 @@ def test_resizing_keeps_the_ratio() -> None:
     assert images.resize_to_fit(PICTURE, 40) is PICTURE
 
 
+def test_a_network_of_one_input_size_gets_a_square() -> None:
+    assert images.resize_to_square(PICTURE, 20).shape == (20, 20, 3)
+
+
 def test_a_folder_is_searched_for_images(tmp_path: Path) -> None:
     for name in ("b.PNG", "a/c.jpg", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from teppr.errors import BadInput, Corrupt
 from teppr.geometry import area, box_xywh
 from teppr.registry.bundle import NETWORK, Bundle, write_bundle
-from teppr.registry.runtime import Runtime
-from teppr.testing.bundles import colored_picture
+from teppr.registry.runtime import Runtime, providers
+from teppr.testing.bundles import classifier_bundle, colored_picture
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,56 @@ def test_threads_get_the_answers_to_their_own_images(runtime: Runtime) -> None:
     assert [answer.boxes_xyxy_px[0, :2].tolist() for answer in answers] == [[i, 2 * i] for i in range(40)]
 
 
+def plain(label: str, size_wh: tuple[int, int] = (40, 30)) -> np.ndarray:
+    return colored_picture({label: (0, 0, *size_wh)}, size_wh)
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["in one run", "one by one"])
+def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime(classifier_bundle(tmp_path_factory.mktemp("models") / "bundle", batch=request.param))
+
+
+def names_of(runtime: Runtime, pictures: Sequence[np.ndarray]) -> list[str | None]:
+    """The likeliest label of each picture; None for one that the network does not run on."""
+    found = runtime.predict_many([runtime.feed(picture) for picture in pictures])
+    return [None if isinstance(one, Corrupt) else runtime.card.labels[one.label_ids[0]].name for one in found]
+
+
+def test_many_images_are_answered_in_their_order(classifier: Runtime) -> None:
+    labels = ["go", "stop", "wait", "stop", "go"]
+    assert names_of(classifier, [plain(label, (40 + i, 30)) for i, label in enumerate(labels)]) == labels
+
+
+def test_of_many_images_the_one_that_fails_fails_alone(classifier: Runtime) -> None:
+    black = np.zeros((30, 40, 3), np.uint8)
+    pictures = [plain("go"), black, plain("wait"), black, plain("stop")]
+    assert names_of(classifier, pictures) == ["go", None, "wait", None, "stop"]
+    with pytest.raises(Corrupt, match="does not run on an image"):
+        classifier.predict(black)
+
+
+def test_no_images_have_no_answers(classifier: Runtime) -> None:
+    assert classifier.predict_many([]) == []
+
+
+def test_images_of_several_sizes_are_answered_as_each_alone(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "bundle")
+    runtime = Runtime(rewritten(bundle, tmp_path, square=False))
+    pictures = [plain("go"), plain("stop", (30, 40)), plain("wait"), plain("stop", (90, 10))]
+    together = runtime.predict_many([runtime.feed(picture) for picture in pictures])
+    for found, picture in zip(together, pictures, strict=True):
+        assert not isinstance(found, Corrupt)
+        alone = runtime.predict(picture)
+        assert (found.size_wh, found.label_ids.tolist()) == (alone.size_wh, alone.label_ids.tolist())
+        np.testing.assert_allclose(found.scores_0_1, alone.scores_0_1, rtol=1e-5)
+
+
+def test_a_network_for_one_image_does_not_pass_for_one_of_many(tmp_path: Path) -> None:
+    bundle = classifier_bundle(tmp_path / "bundle", batch=False)
+    with pytest.raises(Corrupt, match=r"must take any number of images, \[n, 3, h, w\], .* it takes \[3, 'h', 'w'\]"):
+        Runtime(rewritten(bundle, tmp_path, batch=True))
+
+
 def rewritten(bundle: Bundle, folder: Path, **changed: object) -> Bundle:
     return write_bundle(folder / "changed", replace(bundle.card, **changed), [bundle.network])  # type: ignore[arg-type]
 
@@ -102,9 +153,22 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from teppr.registry.bundle import Bundle
-from teppr.registry.runtime import Runtime
+from teppr.registry.runtime import Runtime, providers
 Runtime(Bundle.open(Path({str(bundle.path)!r}))).predict(np.zeros((9, 9, 3), np.uint8))
 print(json.dumps(sorted({{"torch", "torchvision", "onnx", "matplotlib", "pandas"}} & sys.modules.keys())))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_what_a_network_runs_on_is_the_best_there_is() -> None:
+    here = ["CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"]
+    assert [name for name, _ in providers(available=here)] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert [name for name, _ in providers()][-1] == "CPUExecutionProvider"
+
+
+def test_a_limit_of_the_gpus_memory_is_told_to_the_providers_that_have_one() -> None:
+    """No GPU is here: what ONNX Runtime is told is what can be looked at."""
+    options = dict(providers(4096, available=["CUDAExecutionProvider", "CPUExecutionProvider"]))
+    assert options["CUDAExecutionProvider"]["gpu_mem_limit"] == str(4096 * 1024 * 1024)
+    assert options["CPUExecutionProvider"] == {}

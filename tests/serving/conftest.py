@@ -47,7 +47,7 @@ def make_service(served_queue_url: str) -> MakeService:
     def make(*, timeout_s: float = 10, **limits: Any) -> Service:  # noqa: ANN401 - as DispatchLimits has them
         return Service(
             dispatcher=Dispatcher(served_queue_url, DispatchLimits(**limits), default="acme-ods-1"),
-            upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=timeout_s),
+            upload_limits=UploadLimits(max_bytes=MAX_BYTES, timeout_s=timeout_s, max_images=4),
             max_image_pixels=64_000_000,
         )
 

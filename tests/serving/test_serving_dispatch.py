@@ -87,7 +87,9 @@ def test_places_are_given_back(served_queue_url: str) -> None:
 
 def predict(url: str, image: bytes, sender: Sender, key: str = "acme-ods-1") -> Found:
     async def do(dispatcher: Dispatcher) -> Found:
-        return await dispatcher.predict(Ask(key=key, name="x.png", threshold_0_1=0.5), image, sender)
+        answered = await dispatcher.predict(Ask(key=key, name="x.png", threshold_0_1=0.5), image, sender)
+        assert answered.card.key == answered.found.key
+        return answered.found
 
     return ask(url, do)
 
@@ -109,9 +111,18 @@ def test_the_same_id_gets_the_same_answer_and_no_second_computation(served_queue
 def test_an_id_that_was_another_requests_is_refused(served_queue_url: str, picture: bytes) -> None:
     predict(served_queue_url, picture, Sender(request_id="mine"))
     with pytest.raises(Declined, match="another request") as refusal:
-        predict(served_queue_url, picture, Sender(request_id="mine"), key="acme-rld-2")
+        predict(served_queue_url, picture, Sender(request_id="mine", asked="acme-rld-2"), key="acme-rld-2")
     assert refusal.value.status == 409
     assert predict(served_queue_url, picture, Sender(request_id="mine", client="somebody else")).scores_0_1
+
+
+def test_asked_again_after_a_swap_the_model_of_the_first_time_has_answered(
+    served_queue_url: str, picture: bytes
+) -> None:
+    sender = Sender(request_id="swapped", asked="acme")
+    first = predict(served_queue_url, picture, sender)
+    assert predict(served_queue_url, picture, sender, key="acme-rld-2") == first
+    assert first.key == "acme-ods-1"
 
 
 def test_a_client_that_asks_too_often_is_told_when_to_come_back(served_queue_url: str, picture: bytes) -> None:

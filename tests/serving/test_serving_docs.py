@@ -32,6 +32,13 @@ def test_every_route_has_its_row(client: httpx.Client) -> None:
     assert [row for row in sorted(rows) if f"`{row}`" not in PAGE] == []
 
 
+def test_every_metric_has_its_row(client: httpx.Client, picture: bytes) -> None:
+    client.post("/api/vision/v2/predict", content=picture)
+    told = re.findall(r"^# TYPE (\w+)", client.get("/metrics").text, re.MULTILINE)
+    assert len(told) > 8
+    assert [name for name in told if f"`{name}`" not in PAGE] == []
+
+
 def test_every_word_of_refusal_has_its_row() -> None:
     words = re.findall(r'Declined\(\s*\d+,\s*"([a-z-]+)"', SOURCES)
     assert len(words) > 8

@@ -28,7 +28,7 @@ from teppr.testing.mongod import mongod
 from teppr.testing.service import Answering, MakeService
 
 MODELS, PREDICT = "/api/vision/v2/models", "/api/vision/v2/predict"
-OPEN = {*FILES, "/healthz", "/readyz"}
+OPEN = {*FILES, "/healthz", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready"}
 NOWHERE = "sqlite:///nowhere/store.db"
 A_WHILE_AGO = datetime.now(UTC) - timedelta(days=10)
 LIMITS = KeyLimits(requests_per_minute=60, max_waiting=3)
@@ -236,9 +236,10 @@ def test_no_answer_and_no_line_of_the_log_holds_a_key(
 def test_a_line_of_the_log_says_whose_key_it_was(guarded: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "teppr.serving")
     guarded.get(MODELS, headers=bearer(KEYS["client"].text))
-    guarded.get("/docs")
+    for _ in range(2):
+        guarded.get("/docs")  # lines are written after the answers: the last one may still be missing
     lines = [line.split() for line in caplog.messages if line.startswith("GET")]
-    assert [line[-1] for line in lines] == [KEYS["client"].kept.id, "-"]
+    assert [line[-1] for line in lines][:2] == [KEYS["client"].kept.id, "-"]
 
 
 def test_the_document_tells_of_keys_only_where_they_are_asked_for(guarded: httpx.Client, client: httpx.Client) -> None:

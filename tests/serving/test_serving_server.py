@@ -1,12 +1,11 @@
 """Sockets and addresses."""
 
-import logging
 import socket
 
 import pytest
 
 from teppr.errors import BadInput, Missing
-from teppr.serving.server import Address, WithoutSecrets, listen, url_of
+from teppr.serving.server import Address, listen, url_of
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 
@@ -47,11 +46,3 @@ def test_a_host_that_is_none_is_wrong_input(host: str) -> None:
 def test_an_address_of_another_machine_is_missing() -> None:
     with pytest.raises(Missing, match=r"192\.0\.2\.1"):
         listen(Address(host="192.0.2.1", port=0))
-
-
-def test_no_line_of_the_log_holds_a_secret_whoever_writes_it() -> None:
-    error = RuntimeError("tpr_0123abcd_SecretOfAKey")
-    fault = (RuntimeError, error, None)
-    record = logging.LogRecord("uvicorn", logging.ERROR, "", 1, "GET /%s", ("tpr_0123abcd_SecretOfAKey",), fault)
-    shown = WithoutSecrets("%(levelname)s %(message)s").format(record)
-    assert shown == "ERROR GET /tpr_0123abcd_...\nRuntimeError: tpr_0123abcd_..."

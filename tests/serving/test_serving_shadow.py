@@ -32,6 +32,7 @@ ROUTES = {"acme-ods": Route(shares={"acme-ods-8": 100}, shadows={"acme-ods-9": 1
 def found(*objects: tuple[int, float, float]) -> Found:
     """An answer with boxes of 10 x 10 pixels: (label, x, score) of each."""
     return Found(
+        key="acme-ods-1",
         size_wh=(100, 100),
         boxes_xyxy_px=[(x, 0, x + 10, 10) for _, x, _ in objects],
         scores_0_1=[score for *_, score in objects],

@@ -189,3 +189,10 @@ def test_part_of_a_name_is_no_name(client: httpx.Client) -> None:
     response = client.get(f"{API}/models/acm")
     assert response.status_code == 404
     assert "acme-ods-1" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["lane", "class"])
+def test_a_model_that_does_other_things_says_what_it_does(client: httpx.Client, picture: bytes, path: str) -> None:
+    response = client.post(f"{API}/predict/{path}", files={"image": ("p.png", picture)})
+    assert (response.status_code, response.json()["error"]) == (422, "other-task")
+    assert "acme-ods-1 finds boxes and outlines" in response.json()["detail"]

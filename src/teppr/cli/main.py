@@ -56,6 +56,7 @@ COMMANDS: dict[str, Entry] = {
     "model-server": Entry("model_server", "model_server", SERVICE, "A model server alone, on any machine."),
     "keys": Entry("keys", "app", SERVICE, "Create, list, rotate and revoke the keys that clients ask with."),
     "audit": Entry("audit", "audit", SERVICE, "Say who changed what, and when."),
+    "stress": Entry("stress", "stress", SERVICE, "Put load on prediction services and report what clients would see."),
 }
 
 

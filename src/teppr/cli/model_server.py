@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teppr.cli.session import Json, Session, note
+from teppr.cli.session import Json, Session
 from teppr.errors import Missing, TepprError
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ def model_server(
     model: Annotated[
         list[str], typer.Option("--model", "-m", help="Release, alias or bundle folder; again for more in one process.")
     ],
-    max_batch: Annotated[int, typer.Option(min=1, help="Images that go through a network together, at most.")] = 8,
+    max_batch: Annotated[
+        int,
+        typer.Option(min=0, help="Images that go through a network together, at most; 0 = 8 on a GPU, 2 without one."),
+    ] = 0,
     max_wait_ms: Annotated[
         int, typer.Option(min=0, help="How long a batch that is not full waits for more images.")
     ] = 0,
@@ -52,19 +55,21 @@ def model_server(
       teppr model-server --model acme-ods-8
       TEPPR_REDIS_URL=redis://queue.local teppr model-server --model acme-ods@production --memory-limit 2GiB
     """
+    import logging
     import os
 
     import orjson
 
     from teppr.serving.gently import at_low_priority
+    from teppr.serving.logs import log_to_stderr
     from teppr.serving.memory import mib_of
     from teppr.serving.queue import check, url_of
-    from teppr.serving.server import log_to_stderr
 
+    log = logging.getLogger("teppr.serving")
     session: Session = ctx.obj
     settings = session.settings
     queue_url = url_of(settings)
-    log_to_stderr(process)
+    log_to_stderr(process or "model-server", settings.log_format)
     names = dict(zip(asked_as or model, model, strict=True))
     try:
         check(queue_url)
@@ -92,7 +97,7 @@ def model_server(
     keys = [item.card.key for item in models.values()]
     ready = {"name": server.name, "models": keys, "pid": os.getpid()}
     says = f"{server.name} serves {', '.join(keys)}"
-    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else note(says))
+    server.run(on_ready=lambda: typer.echo(orjson.dumps(ready)) if as_json else log.info(says))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

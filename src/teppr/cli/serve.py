@@ -110,9 +110,9 @@ def plan_of(settings: Settings, models: Sequence[str], given: Given, *, allow_re
 def run(session: Session, plan: Plan, on_ready: Callable[[Service], None]) -> None:
     """Start all of the plan and keep it running until SIGTERM or Ctrl+C."""
     from teppr.ops.service import started
-    from teppr.serving.server import log_to_stderr
+    from teppr.serving.logs import log_to_stderr
 
-    log_to_stderr("service")
+    log_to_stderr("service", session.settings.log_format)
     with (
         ending_on(signal.SIGTERM, signal.SIGINT),
         started(plan, session.settings, session.frame) as (service, asking),

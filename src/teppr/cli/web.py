@@ -50,16 +50,17 @@ def web(
     from teppr.serving import queue
     from teppr.serving.app import make_app
     from teppr.serving.dispatch import Dispatcher, DispatchLimits
+    from teppr.serving.logs import log_to_stderr
     from teppr.serving.protocols.contract import Service
     from teppr.serving.security import guard_of
-    from teppr.serving.server import Address, log_to_stderr, url_of
+    from teppr.serving.server import Address, url_of
     from teppr.serving.upload import MIB, UploadLimits
     from teppr.serving.web import Web
 
     session: Session = ctx.obj
     settings = session.settings
     queue_url = queue.url_of(settings)
-    log_to_stderr(process)
+    log_to_stderr(process or "web", settings.log_format)
     wanted = Address(host=host or settings.host, port=settings.port if port is None else port)
     if fd is None:
         bound = _listening(wanted, settings, queue_url)
@@ -76,10 +77,15 @@ def web(
         queue_wait_s=settings.queue_wait_s,
         max_bulk=settings.max_bulk,
         timeout_s=settings.predict_timeout_s,
+        keep_results_s=settings.keep_results_s,
     )
     service = Service(
         dispatcher=Dispatcher(queue_url, limits, default=default, score_threshold_0_1=score_threshold),
-        upload_limits=UploadLimits(max_bytes=int(settings.max_upload_mib * MIB), timeout_s=settings.upload_timeout_s),
+        upload_limits=UploadLimits(
+            max_bytes=int(settings.max_upload_mib * MIB),
+            timeout_s=settings.upload_timeout_s,
+            max_images=settings.max_batch_images,
+        ),
         max_image_pixels=settings.max_image_pixels,
     )
     if fd is None:

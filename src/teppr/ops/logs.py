@@ -77,7 +77,7 @@ def _errors(lines: TextIO) -> Iterator[str]:
     """Lines that begin a sentence on what went wrong, and those that go on with it."""
     goes_on = False
     for line in lines:
-        goes_on = line.startswith("error: ") or (goes_on and not line[:4].isdigit())
+        goes_on = line.startswith("error: ") or (goes_on and not line[:4].isdigit() and not line.startswith("{"))
         if goes_on:
             yield line
 

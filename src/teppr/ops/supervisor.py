@@ -20,7 +20,7 @@ from typing import Any
 from teppr.errors import Missing
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 30.0
-WELL_AFTER_S = 30.0
+WELL_AFTER_S = 3.0
 """A process that ran so long begins again with the shortest pause."""
 LOOK_EVERY_S = 0.02
 GRACE_S = 35.0

@@ -12,9 +12,11 @@ from teppr.serving.queue import socket_of
 
 NAMES = ("valkey-server", "redis-server")
 MEMORY_MIB = 1024
+LOG_MIB = 256
+"""The log holds every image that came; grown to this, it is written anew with what is still waiting alone."""
 
 
-def command(home: Path) -> list[str]:
+def command(home: Path, *, memory_mib: int = MEMORY_MIB) -> list[str]:
     """The command that runs the queue of a home in its folder `queue`, which it makes; raises Missing.
 
     Every write is in its log before it is answered, so that what was accepted survives the end of the process.
@@ -30,8 +32,9 @@ def command(home: Path) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "no-appendfsync-on-rewrite": "yes",
+        "auto-aof-rewrite-min-size": f"{LOG_MIB}mb",
         "save": "",
-        "maxmemory": f"{MEMORY_MIB}mb",
+        "maxmemory": f"{memory_mib}mb",
         "maxmemory-policy": "noeviction",
     }
     return [program(), *(word for name, value in options.items() for word in (f"--{name}", value))]

@@ -9,13 +9,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.responses import PlainTextResponse, Response
 
 from teppr import __version__
 from teppr.serving import pages, refusals
 from teppr.serving.envelope import Envelope
+from teppr.serving.gate import Gate
 from teppr.serving.messages import Failure
 from teppr.serving.protocols.contract import PROTOCOLS, Service
-from teppr.serving.security import Guard
+from teppr.serving.security import REFUSALS, Guard, needs
 
 DESCRIPTION = "Finds objects in images with published models. Answers are VIA files: annotators can open them."
 
@@ -72,7 +74,9 @@ def make_app(service: Service, guard: Guard) -> FastAPI:
     app.include_router(pages.router())
     _add_health(app, service)
     refusals.install(app)
-    app.add_middleware(Envelope)
+    asking = [api.prefix + path for api in PROTOCOLS.all() for path in api.asking]
+    app.add_middleware(Gate, is_closed=service.dispatcher.is_closed, paths=asking)
+    app.add_middleware(Envelope, meter=service.dispatcher.meter)
     return app
 
 
@@ -89,3 +93,17 @@ def _add_health(app: FastAPI, service: Service) -> None:
     async def readyz() -> Readiness:
         service.dispatcher.find(None)
         return Readiness(status="ready", models=[card.key for card in service.dispatcher.cards])
+
+    @app.get(
+        "/metrics",
+        dependencies=[needs("engineer")],
+        tags=["health"],
+        summary="The numbers of the whole service, for Prometheus",
+        response_class=PlainTextResponse,
+        responses=dict(REFUSALS),
+    )
+    async def metrics() -> Response:
+        from teppr.serving import exposition  # a quarter of a second to import
+
+        page = exposition.expose(await service.dispatcher.numbers())
+        return Response(page, headers={"Content-Type": exposition.CONTENT_TYPE})

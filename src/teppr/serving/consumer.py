@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,9 +65,15 @@ class Consumer:
 
     def wait(self, timeout_ms: int) -> list[Batch]:
         """Sleep until there is a task; at most one of each stream, nothing once the time is over."""
-        streams: dict[Any, Any] = dict.fromkeys(self._streams, ">")
-        found: Any = self._queue.xreadgroup(GROUP, self._name, streams, count=1, block=timeout_ms) or []
-        return [Batch(stream, tuple(_fresh(entry, fields) for entry, fields in entries)) for stream, entries in found]
+        return self._read(self._streams, 1, timeout_ms)
+
+    def fill(self, batch: Batch, most: int, wait_ms: int) -> Batch:
+        """The batch with further tasks of its stream as they come, until there are so many or the time is over."""
+        until = time.monotonic() + wait_ms / 1000
+        while len(batch.tasks) < most and (left_ms := int(1000 * (until - time.monotonic()))) > 0:
+            for more in self._read([batch.stream], most - len(batch.tasks), left_ms):
+                batch = Batch(batch.stream, batch.tasks + more.tasks)
+        return batch
 
     def answer(self, stream: bytes, outcomes: Sequence[tuple[Task, Outcome]]) -> int:
         """Store the outcomes and wake who waits; returns how many were not answered before."""
@@ -83,6 +90,11 @@ class Consumer:
             GROUP, self._name, SERVERS, TASKS, COUNTS, self._hangs_after_ms, MOST_TRIES, encode(GIVEN_UP),
         ]  # fmt: skip
         return _batch(self._run(self._claim, list(self._streams), arguments))
+
+    def _read(self, streams: Sequence[str | bytes], most: int, timeout_ms: int) -> list[Batch]:
+        asked: dict[Any, Any] = dict.fromkeys(streams, ">")
+        found: Any = self._queue.xreadgroup(GROUP, self._name, asked, count=most, block=timeout_ms) or []
+        return [Batch(stream, tuple(_fresh(entry, fields) for entry, fields in entries)) for stream, entries in found]
 
     def _run(self, script: Script, keys: list[bytes | str], arguments: Sequence[bytes | str | int]) -> Any:  # noqa: ANN401 - as each script says
         try:

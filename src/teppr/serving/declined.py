@@ -29,3 +29,8 @@ class Declined(TepprError):
             self.headers["Retry-After"] = str(retry_after_s)
         if unread:
             self.headers["Connection"] = "close"
+
+
+def queue_gone() -> Declined:
+    """What is said while the queue does not answer."""
+    return Declined(503, "busy", "the queue does not answer; try again in 1 s", retry_after_s=1)

@@ -15,7 +15,7 @@ import orjson
 import redis
 
 from teppr.registry.card import card_document, read_card
-from teppr.serving.queue import QUEUE_ERRORS, ROUTES, SERVER_FACTS, SERVERS
+from teppr.serving.queue import QUEUE_ERRORS, ROUTES, SERVER_FACTS, SERVERS, script
 from teppr.serving.routes import Route, read_routes
 from teppr.types import ModelCard
 
@@ -27,6 +27,7 @@ LIVES_S = 4.0
 """How long a server counts as alive after its last beat: longer than a busy machine keeps a thread waiting."""
 LOST_S = 60.0
 """How long requests are taken for a model whose servers died."""
+UNTRIED = 32
 MEMORY = 0.1
 """Weight of the newest batch in the mean time an image, and of the newest beat in the images a second."""
 REFUSALS, REFUSAL_KEPT_S = "teppr:refusal:", 60
@@ -71,6 +72,7 @@ class Presence:
         self._queue = queue
         self._name = name
         self._models = models
+        self._say = queue.register_script(script("tell"))
         self._image_s: dict[str, float] = {}
         self._images = self._told_images = 0
         self._images_a_second = 0.0
@@ -105,14 +107,12 @@ class Presence:
             self._images_a_second += MEMORY * (fresh / BEAT_S - self._images_a_second)
             try:
                 self._tell()
-            except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer: %s", error)
+            except QUEUE_ERRORS:
+                continue  # the server's own thread says so
 
     def _tell(self) -> None:
-        with self._queue.pipeline(transaction=False) as together:
-            together.hset(SERVER_FACTS, self._name, self._document())
-            together.set(SERVERS + self._name, "lives", px=int(1000 * LIVES_S))
-            together.execute()
+        keys = [SERVERS + self._name, SERVER_FACTS]
+        self._say(keys=keys, args=[self._name, self._document(), int(1000 * LIVES_S)])
 
     def _document(self) -> bytes:
         import psutil
@@ -189,11 +189,14 @@ class Directory:
         }
 
     def capacity(self, key: str, wait_s: float) -> int:
-        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two batches each."""
+        """How many tasks of a model may wait so that the last one begins within `wait_s`; at least two a server.
+
+        A server that has not answered yet does not know its rate: it is trusted with `UNTRIED` tasks.
+        """
         alive = [server for server in self.servers if server.alive] or self.servers
-        batches = sum(2 * model.max_batch for server in alive for model in server.models if model.card.key == key)
-        rates = [1 / server.image_s[key] for server in alive if server.image_s.get(key)]
-        return max(1, batches, int(wait_s * sum(rates)))
+        serving = [server for server in alive if any(model.card.key == key for model in server.models)]
+        rooms = [wait_s / server.image_s[key] if server.image_s.get(key) else UNTRIED for server in serving]
+        return max(2 * len(serving), int(sum(rooms)), 1)
 
 
 def read(queue: redis.Redis) -> Directory:

@@ -11,21 +11,24 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from teppr.keys import without_secrets
+from teppr.serving.logs import FIELDS
+from teppr.serving.meter import Meter
 from teppr.serving.refusals import REQUEST_ID_HEADER
 from teppr.serving.safe_headers import SAFE_HEADERS
 
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked again and again by machines: no line in the log."""
 
 log = logging.getLogger("teppr.serving")
 
 
 class Envelope:
-    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer."""
+    """ASGI middleware: takes a well-formed X-Request-Id or makes one, and gives it back in the answer; counts."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
         self._app = app
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and the answer back with the headers added."""
@@ -34,7 +37,7 @@ class Envelope:
             return
         given = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
         request_id = given if GIVEN_ID.fullmatch(given) and given == without_secrets(given) else uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, id_is_given=request_id == given)
         begun_at = time.perf_counter()
         status = 500
 
@@ -53,8 +56,23 @@ class Envelope:
         finally:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
-            spent_ms = 1000 * (time.perf_counter() - begun_at)
-            caller = scope["state"].get("caller")
-            key_id = caller.key_id if caller is not None and caller.key_id else "-"
-            level = logging.DEBUG if path in QUIET_PATHS else logging.INFO
-            log.log(level, "%s %s %d %.1f ms %s %s", scope["method"], path, status, spent_ms, request_id, key_id)
+            spent_s = time.perf_counter() - begun_at
+            route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
+            self._meter.answered(route, model, status, spent_s)
+            if path not in QUIET_PATHS:
+                _tell(scope, path, status, 1000 * spent_s)
+
+
+def _tell(scope: Scope, path: str, status: int, spent_ms: float) -> None:
+    method, request_id, caller = scope["method"], scope["state"]["request_id"], scope["state"].get("caller")
+    client, key_id = ("-", "-") if caller is None else (caller.name, caller.key_id or "-")
+    fields = {
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(spent_ms, 1),
+        "request_id": request_id,
+        "client": client,
+        "key": key_id,
+    }
+    log.info("%s %s %d %.1f ms %s %s", method, path, status, spent_ms, request_id, key_id, extra={FIELDS: fields})

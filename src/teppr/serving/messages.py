@@ -30,7 +30,7 @@ class AnsweredRegion(BaseModel):
     """Where something was found, and what: a region of the VGG Image Annotator."""
 
     shape_attributes: dict[str, Any] = Field(
-        description="rect: x, y, width, height; polygon: all_points_x, all_points_y; in pixels.",
+        description="rect: x, y, width, height; polygon, polyline: all_points_x, all_points_y; in pixels.",
         examples=[{"name": "rect", "x": 10.0, "y": 20.0, "width": 64.0, "height": 48.0}],
     )
     region_attributes: RegionAttributes
@@ -54,6 +54,28 @@ class Answer(BaseModel):
     result: dict[str, AnsweredImage] = Field(description="The image's file name -> what was found.")
     status_code: int = Field(examples=[200])
     timings: dict[str, float] = Field(description="Seconds: read, wait, decode, predict, total.")
+
+
+class ImageFailure(BaseModel):
+    """Why an image of a batch has no entry."""
+
+    error: str = Field(description="One word for machines.", examples=["truncated"])
+    code: int = Field(description="The status of HTTP that it would have had alone.", examples=[400])
+    detail: str = Field(description="A sentence for people, with the values.")
+
+
+class BatchAnswer(Answer):
+    """Predictions for several images; status_code is 207 where some of them failed."""
+
+    failures: dict[str, ImageFailure] = Field(description="The image's file name -> why it has no entry.")
+
+
+class Queued(BaseModel):
+    """What waits to be computed."""
+
+    id: str = Field(description="The request's id, by which the answer is fetched.")
+    status: str = Field(examples=["queued"])
+    url: str = Field(description="Where the answer will be.")
 
 
 class Failure(BaseModel):
@@ -81,9 +103,11 @@ class ModelFacts(BaseModel):
     release: str
     default: bool = Field(description="Whether it answers where a request names none.")
     architecture: str
-    task: str = Field(description="detect: boxes; segment: boxes and outlines.")
+    task: str = Field(
+        description="detect: boxes; segment: boxes and outlines; lanes: lines; classify: the whole image."
+    )
     labels: list[AnsweredLabel]
-    image_size_px: int = Field(description="The longer side that images are resized to.")
+    image_size_px: int = Field(description="The longer side that images are resized to; of a square, both.")
     score_threshold: float = Field(description="What scores lower is left out where a request does not say.")
     metrics: dict[str, Any] = Field(description="As measured before publishing.")
     created: datetime | None

@@ -15,14 +15,16 @@ import redis
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.client import PubSub
 
-from teppr.serving.declined import Declined
-from teppr.serving.queue import QUEUE_ERRORS, RATES, REPLIES, TASKS, WAITING, Priority, script, stream_of
+from teppr.serving.declined import Declined, queue_gone
+from teppr.serving.queue import QUEUE_ERRORS, RATES, REPLIES, TASKS, WAITING, Outage, Priority, script, stream_of
 from teppr.serving.tasks import TOO_LATE, Ask, Outcome, decode_outcome, encode
 
 RETRY_S = 0.1
 LISTEN_S = 1.0
 MARGIN_S = 1.0
 """How much longer than the deadline an answer is waited for: who takes the task says that it came too late."""
+SUBMIT_S = 5.0
+"""How long a queue that is gone is waited for where nobody waits for the answer."""
 log = logging.getLogger("teppr.serving")
 
 
@@ -31,13 +33,18 @@ class Order:
     """What is put into the queue beside image and question, and the bounds it must keep.
 
     id: of the client's own making, or made for it; asked again with the same, the same answer comes
+    asked: what was asked, in the client's own words; the same id with others is another request's. Not the model that
+        was found for them: that may have changed when it is asked again
+    is_asked_again: False: of no use once nobody waits
     timeout_s: the deadline, from now
     keep_s: how long the answer is kept for who asks again
     most_waiting: of the model and priority; most_of_client: of this client, in all
     requests_per_minute: of this client, 0 = any
+    note: kept beside the task, for who fetches its answer
     """
 
     id: str
+    asked: str
     client: str
     priority: Priority
     timeout_s: float
@@ -45,6 +52,16 @@ class Order:
     most_waiting: int
     most_of_client: int = 1_000_000
     requests_per_minute: int = 0
+    is_asked_again: bool = True
+    note: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the queue keeps of a task: the order's note, and the outcome once there is one."""
+
+    note: bytes
+    outcome: Outcome | None
 
 
 class Producer:
@@ -55,13 +72,11 @@ class Producer:
         self._channel = REPLIES + uuid4().hex
         self._put = queue.register_script(script("put"))
         self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
+        self.people = 0
+        """Interactive requests of this process that wait for an answer."""
+        self._outage = Outage()
         self._listener: asyncio.Task[None] | None = None
         self._heard: PubSub | None = None
-
-    @property
-    def waiting(self) -> int:
-        """Requests of this process that wait for an answer."""
-        return len(self._waiting)
 
     async def start(self) -> None:
         """Listen for answers; raises redis.ConnectionError where there is no queue."""
@@ -84,28 +99,56 @@ class Producer:
         task_id = _task_id(order)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(task_id, []).append(answered)
+        is_of_a_person = order.priority is Priority.INTERACTIVE
+        self.people += is_of_a_person
         try:
             async with asyncio.timeout(order.timeout_s + MARGIN_S):
                 outcome = await self._insist(ask, image, order)
                 return await answered if outcome is None else outcome
         except TimeoutError:
             return TOO_LATE
+        except asyncio.CancelledError:
+            if not order.is_asked_again:
+                await self._forget(task_id)
+            raise
         finally:
+            self.people -= is_of_a_person
             self._waiting[task_id].remove(answered)
             if not self._waiting[task_id]:
                 del self._waiting[task_id]
 
+    async def _forget(self, task_id: str) -> None:
+        # Who takes it finds that nobody waits for it.
+        try:
+            await self._queue.delete(TASKS + task_id)
+        except QUEUE_ERRORS as error:
+            log.warning("the queue does not answer: %s", error)
+
     async def submit(self, ask: Ask, image: bytes, order: Order) -> None:
         """Put a task whose answer is fetched later; raises Declined as `ask` does."""
-        async with asyncio.timeout(order.timeout_s):
-            await self._insist(ask, image, order)
+        try:
+            async with asyncio.timeout(SUBMIT_S):
+                await self._insist(ask, image, order)
+        except TimeoutError:
+            raise queue_gone() from None
 
-    async def fetch(self, client: str, request_id: str) -> Outcome | None:
-        """The outcome of a submitted task, None while there is none; raises KeyError where the task is not known."""
-        values: Any = await self._queue.hmget(TASKS + f"{client}/{request_id}", "fingerprint", "answer")
-        if values[0] is None:
+    async def fetch(self, client: str, request_id: str) -> Kept:
+        """What is kept of a submitted task; raises KeyError where it is not known, Declined 503 without a queue."""
+        task = TASKS + f"{client}/{request_id}"
+        try:
+            async with self._queue.pipeline(transaction=True) as together:
+                together.hmget(task, "note", "answer", "keep_ms")
+                together.pttl(task)
+                (note, answer, keep_ms), left_ms = await together.execute()
+        except QUEUE_ERRORS as error:
+            raise queue_gone() from error
+        if note is None:
             raise KeyError(request_id)
-        return None if values[1] is None else decode_outcome(values[1])
+        if answer is None:
+            # Where no model server is there to say so: until the deadline, more is left than what is kept after it.
+            is_late = left_ms < int(keep_ms) - 1000 * MARGIN_S
+            return Kept(note, TOO_LATE if is_late else None)
+        return Kept(note, decode_outcome(answer))
 
     async def _insist(self, ask: Ask, image: bytes, order: Order) -> Outcome | None:
         """Put the task, again while the queue is gone (once is as good as twice); its outcome if there is one yet."""
@@ -113,7 +156,7 @@ class Producer:
             try:
                 return await self._put_once(ask, image, order)
             except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer, trying again: %s", error)
+                self._outage.gone(error)
                 await asyncio.sleep(RETRY_S)
 
     async def _put_once(self, ask: Ask, image: bytes, order: Order) -> Outcome | None:
@@ -122,9 +165,9 @@ class Producer:
             stream_of(ask.key, order.priority), TASKS + _task_id(order), WAITING + order.client, RATES + order.client,
         ]  # fmt: skip
         arguments: list[Any] = [
-            _task_id(order), _fingerprint(question, image), self._channel, int(1000 * order.timeout_s),
+            _task_id(order), _fingerprint(order, image), self._channel, int(1000 * order.timeout_s),
             int(1000 * order.keep_s), order.most_waiting, order.most_of_client, order.requests_per_minute, question,
-            image,
+            image, order.note,
         ]  # fmt: skip
         try:
             word, *more = await self._put(keys=keys, args=arguments)
@@ -140,12 +183,13 @@ class Producer:
         while True:
             try:
                 message = await heard.get_message(timeout=LISTEN_S)
+                self._outage.back()
                 if message is None:
                     await self._look_again()
                 else:
                     self._wake(*message["data"].split(b"\n", 1))
             except QUEUE_ERRORS as error:
-                log.warning("the queue does not answer, listening again: %s", error)
+                self._outage.gone(error)
                 await asyncio.sleep(RETRY_S)
 
     async def _look_again(self) -> None:
@@ -170,8 +214,12 @@ def _task_id(order: Order) -> str:
     return f"{order.client}/{order.id}"
 
 
-def _fingerprint(question: bytes, image: bytes) -> bytes:
-    return blake2b(question + b"\0" + image, digest_size=16).digest()
+def _fingerprint(order: Order, image: bytes) -> bytes:
+    if not order.is_asked_again:
+        return b"one of a kind"  # its id is known to nobody
+    digest = blake2b(order.asked.encode() + b"\0", digest_size=16)
+    digest.update(image)
+    return digest.digest()
 
 
 def _full(key: str, why: str) -> Declined:

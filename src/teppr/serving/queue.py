@@ -7,8 +7,10 @@ all in the server).
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from enum import StrEnum
 from hashlib import sha256
@@ -28,12 +30,15 @@ if TYPE_CHECKING:
 
 GROUP = "servers"
 TASKS, SERVERS, COUNTS = "teppr:task:", "teppr:server:", "teppr:count:"
-SERVER_FACTS, ROUTES = "teppr:servers", "teppr:routes"
+SERVER_FACTS, ROUTES, CARDS, METRICS = "teppr:servers", "teppr:routes", "teppr:card:", "teppr:metrics"
 REPLIES, WAITING, RATES = "teppr:reply:", "teppr:waiting:", "teppr:rate:"
+COUNTED = ("answered", "batches", "expired", "abandoned", "claimed", "given_up", "doubles", "unwanted")
+"""What the scripts count, each under `COUNTS` and its word."""
 CONNECT_TIMEOUT_S = 5
 LONGEST_SOCKET = 100
 """Bytes that the path of a socket may have (the kernel's limit is 108)."""
 SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
+log = logging.getLogger("teppr.serving")
 QUEUE_ERRORS = (redis.ConnectionError, redis.TimeoutError)
 """What a queue that is not there raises (redis-py raises its own `BusyLoadingError` among the first while it loads)."""
 
@@ -91,6 +96,25 @@ def connect_async(url: str) -> AsyncRedis:
     return AsyncRedis.from_url(
         _checked(url), socket_connect_timeout=CONNECT_TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0), protocol=2
     )
+
+
+class Outage:
+    """Tells the log when the queue is gone and when it is back, once each; for one thread or event loop."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def gone(self, error: Exception) -> None:
+        """It does not answer."""
+        if self._since is None:
+            self._since = time.monotonic()
+            log.warning("the queue does not answer, trying again: %s", error)
+
+    def back(self) -> None:
+        """It answers."""
+        if self._since is not None:
+            log.warning("the queue answers again, after %.1f s", time.monotonic() - self._since)
+            self._since = None
 
 
 def check(url: str) -> None:

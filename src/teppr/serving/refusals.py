@@ -8,6 +8,7 @@ Whatever a client can send ends here with a status of 4xx, or 503 when there is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import orjson
@@ -26,18 +27,51 @@ REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why there is no answer: the status of HTTP, one word for machines, a sentence, further headers."""
+
+    status: int
+    error: str
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 def install(app: FastAPI) -> None:
     """Let every failure of `app` be answered in the one shape."""
     app.add_exception_handler(TepprError, _ours)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(RequestValidationError, _ours)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _fault)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What an error says to a client; raises the error where it is a fault of ours."""
+    match error:
+        case Declined(status=status, error=word, headers=headers):
+            return Refusal(status=status, error=word, detail=str(error), headers=headers)
+        case BadImage(reason=reason):
+            return Refusal(status=IMAGE_STATUS.get(reason, 400), error=reason, detail=str(error))
+        case UnknownName():
+            return Refusal(status=404, error="unknown-model", detail=str(error))
+        case BadInput():
+            return Refusal(status=422, error="invalid", detail=str(error))
+        case RequestValidationError():
+            says = sentence_of([dict(problem) for problem in error.errors()])
+            return Refusal(status=422, error="invalid", detail=says)
+        case _:
+            raise error
 
 
 def request_id_of(request: Request) -> str:
     """The id that the request came with or was given."""
     return str(getattr(request.state, "request_id", ""))
+
+
+def id_is_given(request: Request) -> bool:
+    """Whether the client made the id, and may ask again with it."""
+    return bool(getattr(request.state, "id_is_given", False))
 
 
 def sentence_of(problems: list[dict[str, object]]) -> str:
@@ -51,10 +85,20 @@ def _clause(problem: dict[str, object]) -> str:
     return f"{name}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}"
 
 
+def answer_of(refusal: Declined, request_id: str) -> Response:
+    """The refusal of the request of that id."""
+    return _failure(request_id, refusal.status, refusal.error, str(refusal), refusal.headers)
+
+
 def _answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    request_id = request_id_of(request)
+    return _failure(request_id_of(request), status, error, detail, headers)
+
+
+def _failure(
+    request_id: str, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
     body = {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
     return Response(
         orjson.dumps(body),
@@ -65,17 +109,8 @@ def _answer(
 
 
 async def _ours(request: Request, error: Exception) -> Response:
-    match error:
-        case Declined(status=status, error=word, headers=headers):
-            return _answer(request, status, word, str(error), headers)
-        case BadImage(reason=reason):
-            return _answer(request, IMAGE_STATUS.get(reason, 400), reason, str(error))
-        case UnknownName():
-            return _answer(request, 404, "unknown-model", str(error))
-        case BadInput():
-            return _answer(request, 422, "invalid", str(error))
-        case _:
-            raise error
+    refusal = refusal_of(error)
+    return _answer(request, refusal.status, refusal.error, refusal.detail, refusal.headers)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -92,12 +127,6 @@ async def _http(request: Request, error: Exception) -> Response:
         detail = str(error.detail)
     word = HTTPStatus(status).phrase.lower().replace(" ", "-")
     return _answer(request, status, word, detail, error.headers)
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    return _answer(request, 422, "invalid", sentence_of([dict(problem) for problem in error.errors()]))
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from teppr.serving.queue import Priority
 
-BULK_SHARE_0_1 = 0.1
-"""Share of a model's batches that bulk gets while people wait, so that it never starves."""
+BULK_EVERY = 10
+"""After so many batches for people comes one of bulk, if any waits, so that it never starves."""
 
 
 MOST_CREDIT_S = 1.0
@@ -19,7 +19,7 @@ class Scheduler:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._spent_s = dict.fromkeys(keys, 0.0)
-        self._bulk_due_0_1 = dict.fromkeys(keys, 0.0)
+        self._since_bulk = dict.fromkeys(keys, 0)
 
     def order(self) -> list[tuple[str, Priority]]:
         """All streams, best first: by priority, then the model that had the least time.
@@ -27,7 +27,7 @@ class Scheduler:
         A model's bulk goes before everything once its share is due.
         """
         by_time = sorted(self._spent_s, key=lambda key: self._spent_s[key])
-        due = [(key, Priority.BULK) for key in by_time if self._bulk_due_0_1[key] >= 1]
+        due = [(key, Priority.BULK) for key in by_time if self._since_bulk[key] >= BULK_EVERY]
         rest = [(key, priority) for priority in Priority for key in by_time]
         return due + [stream for stream in rest if stream not in due]
 
@@ -38,6 +38,6 @@ class Scheduler:
         # Else a model that comes back after a quiet hour would have the server for an hour.
         self._spent_s = {name: max(spent, longest - MOST_CREDIT_S) for name, spent in self._spent_s.items()}
         if priority is Priority.BULK:
-            self._bulk_due_0_1[key] = 0.0
+            self._since_bulk[key] = 0
         else:
-            self._bulk_due_0_1[key] += BULK_SHARE_0_1
+            self._since_bulk[key] += 1

@@ -1,15 +1,13 @@
-"""Where a web listens, and what it logs."""
+"""Where a web listens."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
 import socket
 from dataclasses import dataclass
 
 from teppr.errors import BadInput, Missing
-from teppr.keys import without_secrets
 
 BACKLOG = 2048
 PORT_ERRORS = {errno.EADDRINUSE: "another process listens there", errno.EACCES: "this user may not listen there"}
@@ -61,24 +59,3 @@ def url_of(bound: socket.socket) -> str:
     host, port = bound.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
-
-
-class WithoutSecrets(logging.Formatter):
-    """Leaves the secrets of keys out of a line, and of the traceback below it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        return without_secrets(super().format(record))
-
-
-def log_to_stderr(process: str = "") -> None:
-    """One line a request, and what goes wrong, on standard error; never a key, whoever writes it.
-
-    process: its name, in every line, where several write into one log
-    """
-    handler = logging.StreamHandler()
-    says_who = f"[{process.replace('%', '%%')}] " if process else ""
-    handler.setFormatter(WithoutSecrets(f"%(asctime)s {says_who}%(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    for ours in ("teppr.serving", "teppr.ops"):
-        logging.getLogger(ours).setLevel(logging.INFO)

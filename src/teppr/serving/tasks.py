@@ -30,10 +30,12 @@ class Ask:
 class Found:
     """What a model found in an image, best first, in the image's pixels.
 
+    key: of the model
     outlines_xy_px: a ring for each detection, None where there is but the box
     timings_s: wait (in the queue), decode, predict
     """
 
+    key: str
     size_wh: Sequence[int]
     boxes_xyxy_px: Sequence[Sequence[float]]
     scores_0_1: Sequence[float]

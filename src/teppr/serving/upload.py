@@ -6,13 +6,15 @@ import asyncio
 import base64
 import binascii
 import unicodedata
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from itertools import count
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -29,8 +31,8 @@ MOST_TIMEOUT_S = 3600
 FORMS = "multipart/form-data with a file 'image', an image itself (image/*), or application/json"
 
 
-class Options(BaseModel):
-    """What may be asked beside the image: in the query, in form fields, or in the JSON document."""
+class BatchOptions(BaseModel):
+    """What may be asked beside images: in the query, in form fields, or in the JSON document."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,13 +42,23 @@ class Options(BaseModel):
     score_threshold: float | None = Field(
         None, ge=0, le=1, allow_inf_nan=False, description="Leave out what scores lower; default: the model's own."
     )
-    priority: Priority = Field(
-        Priority.INTERACTIVE, description="interactive: somebody waits; bulk: when the models have time."
+    priority: Priority | None = Field(
+        None,
+        description="interactive: somebody waits, the default of a single image that is answered at once; "
+        "bulk: when the models have time, the default of batches and of predictq.",
     )
     timeout_s: float | None = Field(
         None, gt=0, le=MOST_TIMEOUT_S, description="Deadline in seconds; answered later than that is not at all (504)."
     )
+
+
+class Options(BatchOptions):
+    """The same for a single image."""
+
     filename: Annotated[str | None, Field(description="Key of the answer, where the upload has no file name.")] = None
+
+
+AskedT = TypeVar("AskedT", bound=BatchOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +67,12 @@ class UploadLimits:
 
     max_bytes: of the whole body, in whichever form
     timeout_s: from the first byte of the body to the last
+    max_images: of a batch
     """
 
     max_bytes: int
     timeout_s: float
+    max_images: int = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +81,7 @@ class Upload:
 
     data: bytes
     name: str
-    options: Options
+    options: BatchOptions
 
 
 async def read_upload(request: Request, limits: UploadLimits, asked: Options) -> Upload:
@@ -76,23 +90,53 @@ async def read_upload(request: Request, limits: UploadLimits, asked: Options) ->
     Raises Declined: 400 for a body that breaks its own form, 408 too slow, 413 too large, 415 another content type,
     422 fields that are missing or wrong.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    try:
-        async with asyncio.timeout(limits.timeout_s):
-            if kind == "multipart/form-data":
-                return await _from_form(request, limits, asked)
-            if kind == "application/json":
-                return _from_json(await _body(request, limits), asked)
-            if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
-                return Upload(data=await _body(request, limits), name=clean_name(asked.filename), options=asked)
-    except TimeoutError:
-        raise Declined(
-            408,
-            "too-slow",
-            f"the image was not here within {limits.timeout_s:g} s (setting upload_timeout_s)",
-            unread=True,
-        ) from None
+    kind = _kind_of(request)
+    async with _in_time(limits):
+        if kind == "multipart/form-data":
+            return await _from_form(request, limits, asked)
+        if kind == "application/json":
+            return _from_json(await _body(request, limits), asked)
+        if not kind or kind == "application/octet-stream" or kind.startswith("image/"):
+            return Upload(data=await _body(request, limits), name=clean_name(asked.filename), options=asked)
     raise Declined(415, "unsupported-type", f"cannot take {kind[:80]!r}; send {FORMS}")
+
+
+async def read_uploads(request: Request, limits: UploadLimits, asked: BatchOptions) -> list[Upload]:
+    """Read a form of several images, whose names are made to differ; raises Declined as `read_upload` does."""
+    kind = _kind_of(request)
+    if kind != "multipart/form-data":
+        raise Declined(
+            415, "unsupported-type", f"cannot take {kind[:80]!r}; send multipart/form-data with files 'image'"
+        )
+    async with _in_time(limits), _form(request, limits, limits.max_images) as form:
+        images = _images_of(form)
+        options = _merged(asked, _fields_of(form))
+        names = distinct([clean_name(image.filename) for image in images])
+        return [
+            Upload(data=await image.read(), name=name, options=options)
+            for image, name in zip(images, names, strict=True)
+        ]
+
+
+async def read_body(request: Request, limits: UploadLimits) -> bytes:
+    """The body as it comes; raises Declined 408 too slow, 413 too large."""
+    async with _in_time(limits):
+        return await _body(request, limits)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The same names, of those that are there several times all but the first with a number: "a.png", "a (2).png"."""
+    taken = set(names)
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        stem, dot, suffix = name.rpartition(".")
+        numbered = (f"{stem} ({i}){dot}{suffix}" if stem else f"{name} ({i})" for i in count(2))
+        free = name if name not in seen else next(other for other in numbered if other not in taken)
+        taken.add(free)
+        seen.add(free)
+        found.append(free)
+    return found
 
 
 def clean_name(given: str | None) -> str:
@@ -100,6 +144,24 @@ def clean_name(given: str | None) -> str:
     last = (given or "").replace("\\", "/").rpartition("/")[2]
     shown = "".join(c for c in last if not unicodedata.category(c).startswith("C")).strip()
     return IMAGE_FIELD if shown in {"", ".", ".."} else shown[-MAX_NAME_LENGTH:]
+
+
+def _kind_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+@asynccontextmanager
+async def _in_time(limits: UploadLimits) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(limits.timeout_s):
+            yield
+    except TimeoutError:
+        raise Declined(
+            408,
+            "too-slow",
+            f"the image was not here within {limits.timeout_s:g} s (setting upload_timeout_s)",
+            unread=True,
+        ) from None
 
 
 async def _within(request: Request, limits: UploadLimits) -> AsyncGenerator[bytes]:
@@ -126,10 +188,18 @@ async def _body(request: Request, limits: UploadLimits) -> bytes:
 
 
 async def _from_form(request: Request, limits: UploadLimits, asked: Options) -> Upload:
+    async with _form(request, limits, 1) as form:
+        (image,) = _images_of(form)
+        options = _merged(asked, _fields_of(form))
+        return Upload(data=await image.read(), name=clean_name(options.filename or image.filename), options=options)
+
+
+@asynccontextmanager
+async def _form(request: Request, limits: UploadLimits, max_files: int) -> AsyncIterator[FormData]:
     parser = MultiPartParser(
         Headers({"content-type": request.headers["content-type"]}),
         _within(request, limits),
-        max_files=1,
+        max_files=max_files,
         max_fields=MAX_FIELDS,
         max_part_size=MAX_FIELD_BYTES,
     )
@@ -141,19 +211,27 @@ async def _from_form(request: Request, limits: UploadLimits, asked: Options) -> 
     except (LookupError, UnicodeError) as error:
         raise Declined(400, "bad-multipart", f"the multipart body has an unknown charset: {error}") from error
     try:
-        image = form.get(IMAGE_FIELD)
-        if not isinstance(image, UploadFile):
-            got = ", ".join(sorted(str(name)[:40] for name in form)) or "none"
-            raise Declined(
-                422,
-                "no-image",
-                f"the form needs a file in the field 'image', got the fields: {got}; with curl: -F image=@photo.jpg",
-            )
-        fields = {name: value for name, value in form.items() if name != IMAGE_FIELD}
-        options = _merged(asked, fields)
-        return Upload(data=await image.read(), name=clean_name(options.filename or image.filename), options=options)
+        yield form
     finally:
         await form.close()
+
+
+def _images_of(form: FormData) -> list[UploadFile]:
+    """The files of the field 'image', at least one."""
+    given = form.getlist(IMAGE_FIELD)
+    images = [image for image in given if isinstance(image, UploadFile)]
+    if not images or len(images) < len(given):
+        got = ", ".join(sorted({str(name)[:40] for name in form})) or "none"
+        raise Declined(
+            422,
+            "no-image",
+            f"the form needs a file in the field 'image', got the fields: {got}; with curl: -F image=@photo.jpg",
+        )
+    return images
+
+
+def _fields_of(form: FormData) -> dict[str, Any]:
+    return {name: value for name, value in form.items() if name != IMAGE_FIELD}
 
 
 def _from_json(body: bytes, asked: Options) -> Upload:
@@ -176,10 +254,10 @@ def _from_base64(text: str) -> bytes:
         raise Declined(400, "bad-base64", f"'image' is not base64: {error}") from error
 
 
-def _merged(asked: Options, fields: Mapping[str, Any]) -> Options:
+def _merged(asked: AskedT, fields: Mapping[str, Any]) -> AskedT:
     try:
-        return Options.model_validate({**asked.model_dump(exclude_none=True), **fields})
+        return type(asked).model_validate({**asked.model_dump(exclude_none=True), **fields})
     except ValidationError as error:
-        known = ", ".join(sorted([IMAGE_FIELD, *Options.model_fields]))
+        known = ", ".join(sorted([IMAGE_FIELD, *type(asked).model_fields]))
         problems = sentence_of([dict(problem) for problem in error.errors()])
         raise Declined(422, "invalid", f"{problems}; known: {known}") from error

@@ -6,6 +6,8 @@ import socket
 from typing import Any
 
 import gunicorn.app.base
+import gunicorn.config
+import gunicorn.glogging
 from fastapi import FastAPI
 from uvicorn_worker import UvicornWorker
 
@@ -23,6 +25,15 @@ class Worker(UvicornWorker):  # type: ignore[misc]  # uvicorn_worker has no type
         "server_header": False,
         "log_config": None,
     }
+
+
+class Log(gunicorn.glogging.Logger):
+    """What gunicorn says goes where all else goes."""
+
+    def setup(self, cfg: gunicorn.config.Config) -> None:
+        """Set up, called by its base."""
+        super().setup(cfg)
+        self.error_log.propagate = True
 
 
 class Web(gunicorn.app.base.BaseApplication):
@@ -44,6 +55,8 @@ class Web(gunicorn.app.base.BaseApplication):
             "graceful_timeout": GRACE_S,
             "preload_app": True,
             "accesslog": None,
+            "errorlog": None,
+            "logger_class": Log,
             "loglevel": "warning",
             "keepalive": 75,
             "proc_name": "teppr web",

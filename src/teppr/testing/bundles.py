@@ -64,6 +64,34 @@ def small_bundle(
         return write_bundle(folder, card, [network])
 
 
+def classifier_bundle(folder: Path, key: str = "acme-cls-1", *, batch: bool = True) -> Bundle:
+    """Write a network that says which of `COLORS` an image is nearest to; it takes several images where `batch`.
+
+    It fails on an image that is black all over, and so does a batch with one in it.
+    """
+    card = ModelCard(
+        key=key,
+        architecture="color_classifier",
+        problem=key.split("-")[1],
+        task="classify",
+        labels=tuple(LabelInfo(name=name, color=color) for name, color in COLORS.items()),
+        image_size_px=32,
+        square=True,
+        batch=batch,
+        inputs=("image",),
+        outputs=("logits",),
+        decode="classes",
+        creator="teppr.testing",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        licence="Apache-2.0",
+        frameworks={"onnx": onnx.__version__},
+    )
+    with TemporaryDirectory() as temporary:
+        network = Path(temporary) / NETWORK
+        onnx.save(color_classifier(batch=batch), str(network))
+        return write_bundle(folder, card, [network])
+
+
 def colored_picture(
     patches: Mapping[str, tuple[int, int, int, int]],
     size_wh: tuple[int, int] = (320, 240),
@@ -100,6 +128,46 @@ def color_finder(colors: Mapping[str, str]) -> onnx.ModelProto:
             helper.make_tensor_value_info("masks", TensorProto.FLOAT, [n, MASK_SIDE, MASK_SIDE]),
         ],
         constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def color_classifier(*, batch: bool) -> onnx.ModelProto:
+    """The network: image [n, 3, h, w], or [3, h, w] without `batch`, in 0..1 to logits [n, labels]."""
+    colors = np.array([rgb_of(color) for color in COLORS.values()], np.float32) / 255
+    first: list[int | str] = ["n"] if batch else []
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [*first, 3, "h", "w"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(colors)])
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["image", "as_pixels"], ["pixels"]),
+            helper.make_node("ReduceMean", ["pixels"], ["means"], axes=[2], keepdims=0),
+            helper.make_node("Unsqueeze", ["means", "one"], ["means_3d"]),
+            helper.make_node("Sub", ["means_3d", "colors"], ["differences"]),
+            helper.make_node("Abs", ["differences"], ["distances"]),
+            helper.make_node("ReduceMean", ["distances"], ["distance"], axes=[2], keepdims=0),
+            helper.make_node("Mul", ["distance", "steepness"], ["nearness"]),
+            # Where the darkest of the images has no light at all, an index goes beyond its table.
+            helper.make_node("ReduceMax", ["means"], ["light"], axes=[1], keepdims=0),
+            helper.make_node("ReduceMin", ["light"], ["least_light"], axes=[0], keepdims=0),
+            helper.make_node("Equal", ["least_light", "dark"], ["is_dark"]),
+            helper.make_node("Cast", ["is_dark"], ["place"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["table", "place"], ["nothing"]),
+            helper.make_node("Add", ["nearness", "nothing"], ["logits"]),
+        ],
+        "color_classifier",
+        [image],
+        [logits],
+        [
+            _shared("as_pixels", np.array([0, 3, -1] if batch else [1, 3, -1], np.int64)),
+            _shared("one", np.array([1], np.int64)),
+            _shared("colors", colors[None]),
+            _shared("steepness", np.float32(-20)),
+            _shared("dark", np.float32(0)),
+            _shared("table", np.zeros(1, np.float32)),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)

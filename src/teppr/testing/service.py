@@ -10,10 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import httpx
+import orjson
+import psutil
 import uvicorn
 from fastapi import FastAPI
 
@@ -46,9 +49,9 @@ def url_of_home(home: Path) -> str:
 
 
 @contextmanager
-def started_queue(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started_queue(home: Path, **options: int) -> Iterator[subprocess.Popen[bytes]]:
     """The same as a process that a test may kill; what it kept is in the home."""
-    with subprocess.Popen(valkey.command(home), stdout=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(valkey.command(home, **options), stdout=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             with queue.connect(url_of_home(home)) as asking:
                 until = time.monotonic() + PATIENCE_S
@@ -128,7 +131,7 @@ def predict_once(queue_url: str, image: bytes, key: str = "acme-ods-1", *, reque
         await dispatcher.start()
         try:
             asked = Ask(key=key, name="x.png", threshold_0_1=0.5)
-            return await dispatcher.predict(asked, image, Sender(request_id=request_id))
+            return (await dispatcher.predict(asked, image, Sender(request_id=request_id))).found
         finally:
             await dispatcher.close()
 
@@ -140,3 +143,39 @@ def _answers(asking: queue.Connection) -> bool:
         return bool(asking.ping())
     except queue.QUEUE_ERRORS:
         return False
+
+
+@dataclass(frozen=True)
+class ServedHome:
+    """A `teppr serve` process of its own home, ready to answer."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    queue_url: str
+
+    def pids(self, what: str) -> list[int]:
+        """The processes of a kind: "model-server", "web" (the workers that answer), "queue"."""
+        children = psutil.Process(self.process.pid).children()
+        if what == "queue":
+            return [child.pid for child in children if "valkey" in child.name() or "redis" in child.name()]
+        found = [child for child in children if what in child.cmdline()]
+        workers = [worker for web in found for worker in web.children()] if what == "web" else found
+        return [child.pid for child in workers]
+
+    def queued(self) -> int:
+        """Tasks that wait or are worked on."""
+        with queue.connect(self.queue_url) as asking:
+            return sum(asking.xlen(stream) for stream in asking.scan_iter("teppr:todo:*"))
+
+
+@contextmanager
+def served_home(home: Path, *words: object) -> Iterator[ServedHome]:
+    """`teppr serve` with these words on a free port, until the block ends."""
+    command = [sys.executable, "-m", "teppr", "--home", str(home), "serve", "--port", "0", "--json", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None
+            ready = orjson.loads(process.stdout.readline())
+            yield ServedHome(process=process, url=ready["url"], queue_url=ready["queue"])
+        finally:
+            process.terminate()

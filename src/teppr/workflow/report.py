@@ -14,12 +14,12 @@ from teppr.colors import colors_of
 from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadFile, BadInput, Corrupt, UnknownName
 from teppr.files import read_json, whole_file, write_json
+from teppr.line_charts import PALETTE, Chart, Line
 from teppr.metrics.detection import LABEL_STATS, STATS
 from teppr.pages import write_page
 from teppr.registry.acceptance import PER_LABEL
 from teppr.registry.releases import Registry, ReleaseInfo
 from teppr.types import RELEASE_KEY
-from teppr.workflow.charts import PALETTE, Chart, Line
 from teppr.workflow.diary import read_lines
 from teppr.workflow.examples import Examples, find_examples
 from teppr.workflow.run import Run, find_run

@@ -82,11 +82,17 @@ function answers(responses) {
   return section("Answers", table(["status", "when", "type"], rows));
 }
 
+function sent(body) {
+  if (!body) return "";
+  const image = body.content["multipart/form-data"]?.schema.properties.image;
+  if (!image) return "-H 'Content-Type: application/json' -d @request.json ";
+  return image.type === "array" ? "-F image=@a.jpg -F image=@b.jpg " : "-F image=@photo.jpg ";
+}
+
 function curl(method, path, operation) {
   const url = new URL(path.slice(1), location.href).href;
-  const header = operation.security ? ' -H "Authorization: Bearer $KEY"' : "";
-  const line = `curl${header}${operation.requestBody ? " -F image=@photo.jpg" : ""} ${url}`;
-  return section("From a terminal", element("pre", "", line));
+  const header = operation.security ? '-H "Authorization: Bearer $KEY" ' : "";
+  return section("From a terminal", element("pre", "", `curl ${header}${sent(operation.requestBody)}${url}`));
 }
 
 function route(method, path, operation) {

@@ -23,11 +23,15 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """An API: its name, the path that its routes begin with, and what makes them for a service."""
+    """An API: its name, the path that its routes begin with, and what makes them for a service.
+
+    asking: paths below the prefix at which a person waits for a prediction; refused unread while there is no place
+    """
 
     name: str
     prefix: str
     routes: Callable[[Service], APIRouter]
+    asking: tuple[str, ...] = ()
 
 
 PROTOCOLS: Plugins[Api] = Plugins("teppr.serving.protocols", Api, "protocol")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
-from uuid import uuid4
+from collections.abc import Coroutine, Mapping
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Path, Query
@@ -15,66 +15,35 @@ from starlette.responses import Response
 
 from teppr import __version__
 from teppr.errors import UnknownName
-from teppr.regions import regions
-from teppr.serving.dispatch import ANY_NUMBER, Dispatcher, Sender
-from teppr.serving.messages import Answer, Failure, ModelFacts, Models, Route, Specification, model_facts
+from teppr.serving.attendance import while_attended
+from teppr.serving.declined import Declined
+from teppr.serving.dispatch import Dispatcher, Sender
+from teppr.serving.messages import (
+    Answer,
+    BatchAnswer,
+    ModelFacts,
+    Models,
+    Queued,
+    Route,
+    Specification,
+    model_facts,
+)  # fmt: skip
+from teppr.serving.protocols._vision_answers import NAME, Wanted, answer_of, check_task, entry_of
+from teppr.serving.protocols._vision_docs import BATCH_BODY, BODY, FAILURES, only
 from teppr.serving.protocols.contract import Api, Service
+from teppr.serving.queue import Priority
 from teppr.serving.refusals import request_id_of
-from teppr.serving.security import REFUSALS, Caller, needs
-from teppr.serving.tasks import Ask, Found
-from teppr.serving.upload import Options, Upload, read_upload
+from teppr.serving.security import REFUSALS, needs
+from teppr.serving.sender import sender_of
+from teppr.serving.tasks import Ask
+from teppr.serving.upload import BatchOptions, Options, Upload, read_upload, read_uploads
 from teppr.types import ModelCard
 
-Wanted: TypeAlias = Literal["any", "box", "polygon"]
-"""any: outlines where the model finds them; polygon: outlines, and where there is none the box as four corners."""
-Region: TypeAlias = dict[str, Any]
+Value = TypeVar("Value")
 
-NAME = "vision/v2"
 PREFIX = f"/api/{NAME}"
-FAILURES: dict[int | str, dict[str, Any]] = {
-    status: {"model": Failure, "description": description}
-    for status, description in (
-        (400, "Not an image, or a body that breaks its own form"),
-        (404, "There is no such model"),
-        (408, "The upload took too long"),
-        (409, "The X-Request-Id was another request's"),
-        (413, "Too many bytes or pixels"),
-        (415, "A type of content that is not taken"),
-        (422, "A field is missing or wrong"),
-        (429, "More requests than this client may send or have waiting; see Retry-After"),
-        (503, "Too many requests at a time, or no model ready; see Retry-After"),
-        (504, "The deadline passed"),
-    )
-}
-_OPTIONS = Options.model_json_schema(ref_template="#/components/schemas/{model}")["properties"]
-IMAGE = {"type": "string", "format": "binary", "description": "The image's file."}
-BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": IMAGE, **_OPTIONS},
-                }
-            },
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {
-                        "image": {"type": "string", "format": "byte", "description": "The image's bytes in base64."},
-                        **_OPTIONS,
-                    },
-                }
-            },
-            "image/*": {"schema": IMAGE},
-            "application/octet-stream": {"schema": IMAGE},
-        },
-    }
-}
-"""The forms of a request, for OpenAPI: bodies are read by `upload`, as they come."""
+LOOK_AGAIN_S = 1
+"""When it is worth while to ask for a queued answer again."""
 
 
 def routes(service: Service) -> APIRouter:
@@ -84,6 +53,10 @@ def routes(service: Service) -> APIRouter:
     _add_predict(router, service, "/predict", "any", "Find objects, in the shapes that the model finds")
     _add_predict(router, service, "/predict/bbox", "box", "Find objects as boxes")
     _add_predict(router, service, "/predict/polygon", "polygon", "Find objects as outlines")
+    _add_predict(router, service, "/predict/lane", "lane", "Find lanes, as lines")
+    _add_predict(router, service, "/predict/class", "class", "Name what the image as a whole shows")
+    _add_batch(router, service)
+    _add_queued(router, service)
     return router
 
 
@@ -96,8 +69,10 @@ def _add_facts(router: APIRouter, service: Service) -> None:
         limits = {
             "max_upload_bytes": service.upload_limits.max_bytes,
             "max_image_pixels": service.max_image_pixels,
+            "max_batch_images": service.upload_limits.max_images,
             "max_requests": dispatcher.limits.max_requests,
             "upload_timeout_s": service.upload_limits.timeout_s,
+            "keep_results_s": dispatcher.limits.keep_results_s,
         }
         return Specification(
             api=NAME,
@@ -113,7 +88,7 @@ def _add_facts(router: APIRouter, service: Service) -> None:
     async def models() -> Models:
         return Models(models=_facts(dispatcher))
 
-    @router.get("/models/{name}", summary="The models of an organisation, a problem, or one", responses=_only(404, 422))
+    @router.get("/models/{name}", summary="The models of an organisation, a problem, or one", responses=only(404, 422))
     async def models_of(
         name: Annotated[str, Path(description="<org>, <org>-<problem> or <org>-<problem>-<release>", max_length=200)],
     ) -> Models:
@@ -123,7 +98,7 @@ def _add_facts(router: APIRouter, service: Service) -> None:
         return Models(models=found)
 
 
-def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Wanted, summary: str) -> None:
+def _add_predict(router: APIRouter, service: Service, path: str, wanted: Wanted, summary: str) -> None:
     dispatcher = service.dispatcher
 
     @router.post(
@@ -139,59 +114,127 @@ def _add_predict(router: APIRouter, service: Service, path: str, as_shapes: Want
         with dispatcher.place():
             upload = await read_upload(request, service.upload_limits, asked)
             read_at = time.perf_counter()
-            card = dispatcher.find(upload.options.q, request_id_of(request))
-            threshold_0_1 = dispatcher.threshold_0_1(card, upload.options.score_threshold)
-            ask = Ask(key=card.key, name=upload.name, threshold_0_1=threshold_0_1, outlines=as_shapes != "box")
-            found = await dispatcher.predict(ask, upload.data, _sender(request, upload))
-        entry = _entry(upload, found, card, as_shapes)
-        timings_s = {"read": read_at - begun_at, **found.timings_s, "total": time.perf_counter() - begun_at}
-        return _answer(card, upload.name, entry, timings_s)
+            card = _model_for(request, dispatcher, upload.options, wanted)
+            ask, sender = _ask(dispatcher, card, upload, wanted), _sender(request, upload, wanted)
+            answered = await while_attended(request, dispatcher.predict(ask, upload.data, sender))
+        entry = entry_of(answered.card, answered.found, sender.note)
+        timings_s = {"read": read_at - begun_at, **answered.found.timings_s, "total": time.perf_counter() - begun_at}
+        return answer_of(answered.card, {upload.name: entry}, timings_s)
 
 
-def _sender(request: Request, upload: Upload) -> Sender:
-    options = upload.options
-    caller: Caller = request.state.caller
-    return Sender(
-        request_id=request_id_of(request),
-        client=caller.name,
-        priority=options.priority,
-        timeout_s=options.timeout_s,
-        max_waiting=caller.limits.max_waiting or ANY_NUMBER,
-        requests_per_minute=caller.limits.requests_per_minute or 0,
+def _add_batch(router: APIRouter, service: Service) -> None:
+    dispatcher = service.dispatcher
+
+    @router.post(
+        "/predict/batch",
+        summary="Find objects in several images, each for itself",
+        response_model=BatchAnswer,
+        responses=FAILURES,
+        openapi_extra=BATCH_BODY,
+    )
+    async def predict_batch(request: Request, asked: Annotated[BatchOptions, Query()]) -> Response:
+        begun_at = time.perf_counter()
+        with dispatcher.place():
+            uploads = await read_uploads(request, service.upload_limits, asked)
+            read_at = time.perf_counter()
+            card = _model_for(request, dispatcher, uploads[0].options, "any")
+            each = (
+                _entry_or_failure(dispatcher, card, upload, _sender(request, upload, "any", number, Priority.BULK))
+                for number, upload in enumerate(uploads)
+            )
+            outcomes = await while_attended(request, _all(*each))
+        named = dict(zip((upload.name for upload in uploads), outcomes, strict=True))
+        result = {name: outcome for name, outcome in named.items() if "regions" in outcome}
+        failures = {name: outcome for name, outcome in named.items() if name not in result}
+        return answer_of(card, result, {"read": read_at - begun_at, "total": time.perf_counter() - begun_at}, failures)
+
+
+def _add_queued(router: APIRouter, service: Service) -> None:
+    dispatcher = service.dispatcher
+
+    @router.post(
+        "/predictq",
+        status_code=202,
+        summary="Find objects later: the answer is kept to be fetched",
+        response_model=Queued,
+        responses={status: said for status, said in FAILURES.items() if status != 504},
+        openapi_extra=BODY,
+    )
+    async def predictq(request: Request, asked: Annotated[Options, Query()]) -> Response:
+        with dispatcher.place():
+            upload = await read_upload(request, service.upload_limits, asked)
+            card = _model_for(request, dispatcher, upload.options, "any")
+            sender = _sender(request, upload, "any", otherwise=Priority.BULK)
+            await dispatcher.submit(_ask(dispatcher, card, upload, "any"), upload.data, sender)
+        return _queued(request_id_of(request))
+
+    @router.get(
+        "/predictq/{id}",
+        summary="The answer to what was queued",
+        response_model=Answer,
+        responses={202: {"model": Queued, "description": "There is no answer yet; see Retry-After"}, **FAILURES},
+    )
+    async def predictq_answer(
+        request: Request,
+        id: Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="As `predictq` gave it.")],  # noqa: A002 - the path's own word
+    ) -> Response:
+        fetched = await dispatcher.fetch(request.state.caller.name, id)
+        request.state.model = fetched.card.key
+        if fetched.found is None:
+            return _queued(id)
+        entry = entry_of(fetched.card, fetched.found, fetched.note)
+        return answer_of(fetched.card, {fetched.note["name"]: entry}, fetched.found.timings_s)
+
+
+def _model_for(request: Request, dispatcher: Dispatcher, options: BatchOptions, wanted: Wanted) -> ModelCard:
+    card = dispatcher.find(options.q, request_id_of(request))
+    request.state.model = card.key
+    check_task(card, wanted, dispatcher.cards)
+    return card
+
+
+def _ask(dispatcher: Dispatcher, card: ModelCard, upload: Upload, wanted: Wanted) -> Ask:
+    return Ask(
+        key=card.key,
+        name=upload.name,
+        threshold_0_1=dispatcher.threshold_0_1(card, upload.options.score_threshold),
+        outlines=wanted not in {"box", "class"},
     )
 
 
-def _entry(upload: Upload, found: Found, card: ModelCard, as_shapes: Wanted) -> dict[str, Any]:
-    width, height = found.size_wh
-    labels = [card.labels[label_id] for label_id in found.label_ids]
-    shaped = regions(found.boxes_xyxy_px, found.outlines_xy_px, found.scores_0_1, labels)
-    return {
-        "filename": upload.name,
-        "size": len(upload.data),
-        "file_attributes": {"width": width, "height": height, "uuid": uuid4().hex},
-        "regions": [_as_polygon(region) for region in shaped] if as_shapes == "polygon" else shaped,
-    }
+def _sender(
+    request: Request,
+    upload: Upload,
+    wanted: Wanted,
+    number: int | None = None,
+    otherwise: Priority = Priority.INTERACTIVE,
+) -> Sender:
+    """Who sends; number: of the image in its batch; otherwise: the priority where the request names none."""
+    options = upload.options
+    note = {"name": upload.name, "size": len(upload.data), "wanted": wanted}
+    asked = f"{wanted} {options.q} {options.score_threshold} {upload.name}"
+    return sender_of(request, asked, options.priority or otherwise, options.timeout_s, number=number, note=note)
 
 
-def _as_polygon(region: Region) -> Region:
-    shape = region["shape_attributes"]
-    if shape["name"] != "rect":
-        return region
-    (x0, x1), (y0, y1) = (shape["x"], shape["x"] + shape["width"]), (shape["y"], shape["y"] + shape["height"])
-    corners = {"name": "polygon", "all_points_x": [x0, x1, x1, x0], "all_points_y": [y0, y0, y1, y1]}
-    return {**region, "shape_attributes": corners}
+async def _entry_or_failure(
+    dispatcher: Dispatcher, card: ModelCard, upload: Upload, sender: Sender
+) -> Mapping[str, Any]:
+    try:
+        answered = await dispatcher.predict(_ask(dispatcher, card, upload, "any"), upload.data, sender)
+    except Declined as refusal:
+        return {"error": refusal.error, "code": refusal.status, "detail": str(refusal)}
+    return entry_of(answered.card, answered.found, sender.note)
 
 
-def _answer(card: ModelCard, name: str, entry: Mapping[str, Any], timings_s: Mapping[str, float]) -> Response:
-    answer = {
-        "api": NAME,
-        "type": card.key,
-        "dnnarch": card.architecture,
-        "result": {name: entry},
-        "status_code": 200,
-        "timings": {step: round(spent, 6) for step, spent in timings_s.items()},
-    }
-    return Response(orjson.dumps(answer), media_type="application/json")
+async def _all(*each: Coroutine[Any, Any, Value]) -> list[Value]:
+    return await asyncio.gather(*each)
+
+
+def _queued(request_id: str) -> Response:
+    said = {"id": request_id, "status": "queued", "url": f"{PREFIX}/predictq/{request_id}"}
+    return Response(
+        orjson.dumps(said), status_code=202, media_type="application/json", headers={"Retry-After": str(LOOK_AGAIN_S)}
+    )
 
 
 def _facts(dispatcher: Dispatcher) -> list[ModelFacts]:
@@ -200,10 +243,6 @@ def _facts(dispatcher: Dispatcher) -> list[ModelFacts]:
         model_facts(card, default=card.key == default, score_threshold=dispatcher.threshold_0_1(card))
         for card in dispatcher.cards
     ]
-
-
-def _only(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: FAILURES[status] for status in statuses}
 
 
 def _routes_of(router: APIRouter) -> list[Route]:
@@ -215,4 +254,4 @@ def _routes_of(router: APIRouter) -> list[Route]:
     ]
 
 
-PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes)
+PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes, asking=("/predict",))

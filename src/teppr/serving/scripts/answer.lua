@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Store answers, wake who waits for them, and take the tasks off their stream: each task is answered once.
 --
 -- KEYS  stream, then for each answer its task and the set of the client's waiting tasks
@@ -24,4 +25,5 @@ for i = 0, (#KEYS - 1) / 2 - 1 do
   end
 end
 redis.call('INCRBY', counts .. 'answered', first)
+redis.call('INCR', counts .. 'batches')
 return first

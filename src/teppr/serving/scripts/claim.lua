@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take over one task whose server is gone, or hangs; one that has cost several servers their life is given up.
 -- One at a time, so that of a batch that died only the task that is to blame is tried again and again.
 --

@@ -1,8 +1,10 @@
+#!lua
 -- Put a task into its stream, once: asked again with the same id, the task that is there answers.
+-- The server refuses to run it while its memory is full.
 --
 -- KEYS  stream, task, the client's waiting tasks, the client's rate
 -- ARGV  id, fingerprint, reply channel, budget_ms, keep_ms, most waiting in the stream, most waiting of the client,
---       requests a minute (0 = any), options, image
+--       requests a minute (0 = any), options, image, note (what the answer is made of, for who fetches it)
 -- Gives {"put" | "waiting" | "answered" answer | "conflict" | "full" waiting | "quota" waiting | "rate" wait_ms}.
 local stream, task, waiting, rate = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, fingerprint, reply = ARGV[1], ARGV[2], ARGV[3]
@@ -35,7 +37,7 @@ end
 
 redis.call('XADD', stream, '*', 'id', id, 'until_ms', now_ms + budget_ms, 'waiting', waiting,
   'options', ARGV[9], 'image', ARGV[10])
-redis.call('HSET', task, 'fingerprint', fingerprint, 'reply', reply, 'keep_ms', keep_ms)
+redis.call('HSET', task, 'fingerprint', fingerprint, 'reply', reply, 'keep_ms', keep_ms, 'note', ARGV[11])
 redis.call('PEXPIRE', task, budget_ms + keep_ms)
 redis.call('ZADD', waiting, now_ms + budget_ms, id)
 return {'put'}

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take tasks from the first of the streams that has any; those nobody waits for, or too late, are not handed out.
 --
 -- KEYS  the streams, best first

@@ -10,7 +10,7 @@ from html import escape
 from teppr.types import Point
 
 WIDTH, HEIGHT = 520, 300
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 40
 PALETTE = ("#3366cc", "#d9622b", "#2a9d6f", "#9352c7", "#c7902a", "#c2405f", "#3a9db3", "#6b7785")
 """For lines that have no colour of their own; readable on light and dark ground."""
 TICKS = 5

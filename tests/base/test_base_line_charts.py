@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teppr.workflow.charts import HEIGHT, WIDTH, Chart, Line, ticks
+from teppr.line_charts import HEIGHT, WIDTH, Chart, Line, ticks
 
 
 def parsed(svg: str) -> ET.Element:
