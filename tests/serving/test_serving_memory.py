@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from teppr.errors import BadInput, Missing
-from teppr.serving.memory import check_room, mib_of
+from teppr.errors import BadInput, Corrupt, Missing
+from teppr.serving.memory import check_room, loading, mib_of
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,17 @@ print("goes on")
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert ended.stdout.split("\n")[:2] == ["refused", "goes on"]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), Corrupt("it does not load: std::bad_alloc")], ids=["own", "runtime"])
+def test_a_model_for_which_there_is_no_memory_is_missing_with_the_figures(error: Exception) -> None:
+    says = r"acme-ods-1 cannot be loaded: the limit is 300 MiB, of which \d+ MiB"
+    with pytest.raises(Missing, match=says), loading(300, "acme-ods-1"):
+        raise error
+
+
+def test_without_a_limit_or_for_another_reason_it_is_what_it_is() -> None:
+    with pytest.raises(MemoryError), loading(0, "acme-ods-1"):
+        raise MemoryError
+    with pytest.raises(Corrupt, match="no network"), loading(300, "acme-ods-1"):
+        raise Corrupt("no network")

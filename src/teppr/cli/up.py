@@ -102,7 +102,7 @@ def down(
     if here is not None:
         os.kill(here.pid, signal.SIGTERM)
         until = time.monotonic() + timeout_s
-        while state.read(home) is not None:
+        while state.is_held(home):
             if time.monotonic() > until:
                 raise Missing(
                     f"the service (process {here.pid}) does not end within {timeout_s:g} s; teppr logs says why"

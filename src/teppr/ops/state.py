@@ -65,7 +65,7 @@ def forget(home: Path) -> None:
 def read(home: Path) -> ServiceState | None:
     """The state of the service that runs in a home; None where none does, whatever one that was killed left behind."""
     state = told(home)
-    return state if state is not None and psutil.pid_exists(state.pid) and _is_held(home) else None
+    return state if state is not None and psutil.pid_exists(state.pid) and is_held(home) else None
 
 
 def told(home: Path) -> ServiceState | None:
@@ -83,7 +83,8 @@ def told(home: Path) -> ServiceState | None:
     return ServiceState(**{**document, "processes": processes})
 
 
-def _is_held(home: Path) -> bool:
+def is_held(home: Path) -> bool:
+    """Whether a process holds the lock of a home's service."""
     try:
         with alone_in(home / FOLDER, waits=False):
             return False
