@@ -2,7 +2,8 @@
 
 The limit is a loop in as many processes as cores that decodes, resizes, runs the network and writes JSON, with no
 service around it. The clients are a process of their own. What is compared is measured in turn, in short rounds, as
-machines are seldom alone. Aims:
+machines are seldom alone. Where others work on the machine, more processes get a larger share of it, and only what an
+answer costs a processor is to be believed. Aims:
 
     8 and 32 clients      at least 94 % of the limit's images a second, 90 % for the classifier
     1 client              median within 3 ms of the loop's
