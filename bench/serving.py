@@ -66,6 +66,8 @@ class Ours:
         """Seconds that processors spent on each kind of process."""
         spent: dict[str, float] = {}
         for process in self._all():
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
             kind = next((word for word in ("model-server", "web", "valkey") if word in " ".join(process.cmdline())), "")
             times = process.cpu_times()
             spent[kind or "serve"] = spent.get(kind or "serve", 0) + times.user + times.system

@@ -139,6 +139,22 @@ def test_nothing_is_lost_whatever_is_killed(home: ServedHome) -> None:
     assert home.queued() == 0
 
 
+def test_workers_end_with_the_web_that_made_them(home: ServedHome) -> None:
+    (master,) = home.pids("web master")
+    workers = [psutil.Process(pid) for pid in home.pids("web")]
+
+    def kill_master() -> None:
+        answered_beyond(home, 20)
+        kill(master)
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert alive == []
+        answered_beyond(home, 40)
+
+    seen = under_load(home.url, kill_master)
+    assert (seen.lost, seen.wrong) == ([], [])
+    assert home.pids("web master") != [master]
+
+
 def test_a_server_that_hangs_is_taken_for_dead(home: ServedHome) -> None:
     def stop_one() -> None:
         answered_beyond(home, 20)

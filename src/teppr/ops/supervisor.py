@@ -6,7 +6,6 @@ start costs little and one that died once costs nothing.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import signal
 import subprocess
@@ -18,13 +17,13 @@ from itertools import groupby
 from typing import Any
 
 from teppr.errors import Missing
+from teppr.processes import end_with_parent
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 30.0
 WELL_AFTER_S = 3.0
 """A process that ran so long begins again with the shortest pause."""
 LOOK_EVERY_S = 0.02
 GRACE_S = 35.0
-_PR_SET_PDEATHSIG = 1
 log = logging.getLogger("teppr.ops")
 
 
@@ -132,7 +131,7 @@ class Running:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if self.job.quiet else sys.stderr,
             start_new_session=True,  # Ctrl+C in a terminal is for the supervisor, which ends them in order
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has no threads
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has no threads
         )
         self._due_at = 0.0
         return process
@@ -202,8 +201,3 @@ class Supervisor:
             if now > until:
                 running.wait(until)
         self._leaving = [(running, until) for running, until in self._leaving if running.runs]
-
-
-def _end_with_parent() -> None:
-    # In the new process, before it becomes the command: a killed supervisor leaves nothing behind.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

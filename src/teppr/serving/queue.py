@@ -35,6 +35,8 @@ REPLIES, WAITING, RATES = "teppr:reply:", "teppr:waiting:", "teppr:rate:"
 COUNTED = ("answered", "batches", "expired", "abandoned", "claimed", "given_up", "doubles", "unwanted")
 """What the scripts count, each under `COUNTS` and its word."""
 CONNECT_TIMEOUT_S = 5
+READ_BYTES = 1 << 20
+"""An image comes in one piece."""
 LONGEST_SOCKET = 100
 """Bytes that the path of a socket may have (the kernel's limit is 108)."""
 SCHEMES = ("redis://", "rediss://", "valkey://", "valkeys://", "unix://")
@@ -84,7 +86,11 @@ def connect(url: str) -> redis.Redis:
     Nothing is asked again by itself: what may be repeated is known here and not in the library.
     """
     return redis.Redis.from_url(
-        _checked(url), socket_connect_timeout=CONNECT_TIMEOUT_S, retry=Retry(NoBackoff(), 0), protocol=2
+        _checked(url),
+        socket_read_size=READ_BYTES,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
     )
 
 

@@ -9,7 +9,10 @@ import gunicorn.app.base
 import gunicorn.config
 import gunicorn.glogging
 from fastapi import FastAPI
+from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
+
+from teppr.processes import end_with_parent
 
 GRACE_S = 30
 """How long requests under way may take once the process is asked to end."""
@@ -36,6 +39,11 @@ class Log(gunicorn.glogging.Logger):
         self.error_log.propagate = True
 
 
+def _end_with_master(master: Arbiter, _worker: UvicornWorker) -> None:
+    # A worker that outlived its master would hold the port, and answer beside those of the next one.
+    end_with_parent(master.pid)
+
+
 class Web(gunicorn.app.base.BaseApplication):
     """Serves an application on a bound socket by so many workers; `run` returns by leaving the process."""
 
@@ -60,6 +68,7 @@ class Web(gunicorn.app.base.BaseApplication):
             "loglevel": "warning",
             "keepalive": 75,
             "proc_name": "teppr web",
+            "post_fork": _end_with_master,
         }
         for name, value in options.items():
             self.cfg.set(name, value)

@@ -154,11 +154,11 @@ class ServedHome:
     queue_url: str
 
     def pids(self, what: str) -> list[int]:
-        """The processes of a kind: "model-server", "web" (the workers that answer), "queue"."""
+        """The processes of a kind: "model-server", "web master", "web" (its workers, which answer), "queue"."""
         children = psutil.Process(self.process.pid).children()
         if what == "queue":
             return [child.pid for child in children if "valkey" in child.name() or "redis" in child.name()]
-        found = [child for child in children if what in child.cmdline()]
+        found = [child for child in children if what.removesuffix(" master") in child.cmdline()]
         workers = [worker for web in found for worker in web.children()] if what == "web" else found
         return [child.pid for child in workers]
 
