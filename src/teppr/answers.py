@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from teppr.geometry import ring_area, rings_of
-from teppr.regions import regions
+from teppr.regions import PIXEL_DECIMALS, Outline, regions
 from teppr.types import Detections, LabelInfo, Ring
 
 
@@ -38,17 +40,23 @@ def regions_of(detections: Detections, labels: Sequence[LabelInfo], *, outlines:
     outlines: polygons for detections that have masks (of one in several parts the largest: VIA knows a single ring);
     False gives boxes for all
     """
-    rings = outlines_of(detections) if outlines else [None] * len(detections)
     return regions(
         detections.boxes_xyxy_px.tolist(),
-        rings,
+        outlines_of(detections) if outlines else [None] * len(detections),
         detections.scores_0_1.tolist(),
         [labels[label_id] for label_id in detections.label_ids.tolist()],
     )
 
 
-def outlines_of(detections: Detections) -> list[Ring | None]:
-    """For each detection the ring around its mask's largest part; None without a mask, or for one without an area."""
+def outlines_of(detections: Detections) -> list[Outline | None]:
+    """For each detection the outline of its mask's largest part; None without a mask, or for one without an area."""
     if detections.masks is None:
         return [None] * len(detections)
-    return [max(rings_of(mask), key=ring_area, default=None) for mask in detections.masks]
+    return [_outline(max(rings_of(mask), key=ring_area, default=())) for mask in detections.masks]
+
+
+def _outline(ring: Ring) -> Outline | None:
+    if not ring:
+        return None
+    all_x, all_y = np.round(np.asarray(ring).T, PIXEL_DECIMALS).tolist()
+    return all_x, all_y

@@ -37,7 +37,7 @@ def found(*objects: tuple[int, float, float]) -> Found:
         boxes_xyxy_px=[(x, 0, x + 10, 10) for _, x, _ in objects],
         scores_0_1=[score for *_, score in objects],
         label_ids=[label for label, *_ in objects],
-        outlines_xy_px=[None] * len(objects),
+        outlines=[None] * len(objects),
     )
 
 

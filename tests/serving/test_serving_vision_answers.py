@@ -29,7 +29,7 @@ LINE = Found(
     boxes_xyxy_px=[[10, 5, 30, 40]],
     scores_0_1=[0.9],
     label_ids=[1],
-    outlines_xy_px=[((10.0, 40.0), (30.0, 5.0))],
+    outlines=[([10.0, 30.0], [40.0, 5.0])],
 )
 
 
@@ -47,7 +47,7 @@ def test_a_class_is_said_of_the_whole_image(boxes: list[list[float]]) -> None:
         boxes_xyxy_px=boxes,
         scores_0_1=[0.8, 0.2],
         label_ids=[1, 0],
-        outlines_xy_px=[None] * len(boxes),
+        outlines=[None] * len(boxes),
     )
     whole = {"name": "rect", "x": 0.0, "y": 0.0, "width": 100.0, "height": 50.0}
     assert shapes("classify", "class", found) == [whole, whole]

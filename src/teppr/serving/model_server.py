@@ -211,6 +211,6 @@ def _outcome(picture: Picture, detections: Detections | Corrupt, predict_s: floa
         boxes_xyxy_px=detections.boxes_xyxy_px.tolist(),
         scores_0_1=detections.scores_0_1.tolist(),
         label_ids=detections.label_ids.tolist(),
-        outlines_xy_px=outlines_of(detections) if ask.outlines else [None] * len(detections),
+        outlines=outlines_of(detections) if ask.outlines else [None] * len(detections),
         timings_s={"wait": picture.task.waited_ms / 1000, "decode": picture.decode_s, "predict": predict_s},
     )

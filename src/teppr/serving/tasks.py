@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from teppr.errors import Corrupt
-from teppr.types import Ring
+from teppr.regions import Outline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Found:
     """What a model found in an image, best first, in the image's pixels.
 
     key: of the model
-    outlines_xy_px: a ring for each detection, None where there is but the box
+    outlines: for each detection all x and all y of its ring or line, None where there is but the box
     timings_s: wait (in the queue), decode, predict
     """
 
@@ -40,7 +40,7 @@ class Found:
     boxes_xyxy_px: Sequence[Sequence[float]]
     scores_0_1: Sequence[float]
     label_ids: Sequence[int]
-    outlines_xy_px: Sequence[Ring | None]
+    outlines: Sequence[Outline | None]
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
 

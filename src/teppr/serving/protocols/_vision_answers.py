@@ -91,7 +91,7 @@ def boxes_of(card: ModelCard, found: Found) -> Sequence[Sequence[float]]:
 
 def _regions(card: ModelCard, found: Found, wanted: Wanted) -> list[Region]:
     labels = [card.labels[label_id] for label_id in found.label_ids]
-    outlines = found.outlines_xy_px if card.task != "classify" else [None] * len(labels)
+    outlines = found.outlines if card.task != "classify" else [None] * len(labels)
     shaped = regions(boxes_of(card, found), outlines, found.scores_0_1, labels)
     if card.task == "lanes":
         return [_as_polyline(region) for region in shaped]
