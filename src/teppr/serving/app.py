@@ -69,7 +69,7 @@ def make_app(service: Service, guard: Guard) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.guard = guard
-    for api in PROTOCOLS.all():
+    for api in sorted(PROTOCOLS.all(), key=lambda api: api.prefix):
         app.include_router(api.routes(service), prefix=api.prefix)
     app.include_router(pages.router())
     _add_health(app, service)

@@ -6,6 +6,7 @@ A second thread tells the queue that the process lives, and how it does.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -104,6 +105,7 @@ class ModelServer:
     def run(self, on_ready: Callable[[], None]) -> None:
         """Take and answer until `end`; a queue that is gone is waited for."""
         cv2.setNumThreads(1)  # its threads would take turns with those of the other servers, and cost twice the time
+        gc.freeze()  # what is loaded stays: looking through it for garbage would only make some answers late
         with self._presence:
             on_ready()
             while not self._ends.is_set():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Any
 
@@ -74,5 +75,6 @@ class Web(gunicorn.app.base.BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> FastAPI:
-        """The application, called by its base."""
+        """The application, called by its base, in the master: what is there now, the workers share and never free."""
+        gc.freeze()
         return self._app
