@@ -60,6 +60,8 @@ def answers(url: str, count: int) -> list[Found | Declined]:
         dispatcher = Dispatcher(url, DispatchLimits())
         await dispatcher.start()
         async with asyncio.timeout(60):
+            while not dispatcher.cards:  # what is found has the labels of a model that is known
+                await asyncio.sleep(0.01)
             found = [await fetch_one(dispatcher, str(i)) for i in range(count)]
         await dispatcher.close()
         return found
