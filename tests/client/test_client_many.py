@@ -221,6 +221,7 @@ def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: RawService
 # Going away
 
 
+@pytest.mark.slow
 def test_cancelled_tasks_leave_the_connections_usable(service: RawService) -> None:
     """More are cancelled than there are connections, at whatever they were doing."""
 

@@ -37,6 +37,7 @@ def hang_up_while_waiting(url: httpx.URL, picture: bytes, asking: queue.Connecti
         until(lambda: list(asking.scan_iter(queue.TASKS + "*")), "the request is not in the queue")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "is_kept"), [(b"", False), (b"x-request-id: mine-1\r\n", True)], ids=["own id", "given id"]
 )

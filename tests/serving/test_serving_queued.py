@@ -89,6 +89,7 @@ def test_of_an_unknown_request_nothing_is_kept(client: httpx.Client) -> None:
     assert client.get(f"{API}/predictq/{'a' * 65}").status_code == 422
 
 
+@pytest.mark.slow
 def test_the_answer_is_told_when_the_model_is_served_no_more(
     tmp_path: Path, queue_url: str, bundle: Bundle, answering: Answering, picture: bytes
 ) -> None:
@@ -112,6 +113,7 @@ def test_an_answer_is_kept_as_long_as_is_set(served_queue_url: str, answering: A
             assert time.monotonic() < until, "the answer is kept for ever"
 
 
+@pytest.mark.slow
 def test_what_no_server_takes_by_its_deadline_is_said_to_be_late(
     queue_url: str, tmp_path: Path, bundle: Bundle, answering: Answering, picture: bytes
 ) -> None:
@@ -124,6 +126,7 @@ def test_what_no_server_takes_by_its_deadline_is_said_to_be_late(
     assert (late.status_code, late.json()["error"]) == (504, "deadline")
 
 
+@pytest.mark.slow
 def test_while_the_queue_does_not_answer_it_says_when_to_come_back(
     tmp_path: Path, bundle: Bundle, answering: Answering, picture: bytes
 ) -> None:

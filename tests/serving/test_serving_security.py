@@ -266,6 +266,7 @@ def test_a_role_that_there_is_not_is_a_fault_where_the_route_is_declared() -> No
         needs("boss")
 
 
+@pytest.mark.slow
 def test_a_key_that_is_revoked_or_made_while_the_service_runs_is_known_soon(
     make_service: MakeService, answering: Answering, tmp_path: Path
 ) -> None:

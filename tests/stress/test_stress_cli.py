@@ -13,6 +13,7 @@ from teppr.testing.raw_service import raw_service
 QUICK = ("--seconds", 0.5, "--warm-up", 0)
 
 
+@pytest.mark.slow
 def test_all_that_was_asked_is_in_the_summary(teppr: Cli) -> None:
     with raw_service("answer", "busy", "quota") as one, raw_service("answer") as other:
         assert teppr("stress", one.url, other.url, "--clients", "1,3", "--processes", 2, *QUICK, "--json") == 0
@@ -31,6 +32,7 @@ def test_all_that_was_asked_is_in_the_summary(teppr: Cli) -> None:
     assert document["met"]
 
 
+@pytest.mark.slow
 def test_the_warm_up_is_in_no_figure(teppr: Cli) -> None:
     with raw_service("answer") as service:
         load = ("--rate", 20, "--arrivals", "even", "--seconds", 0.5, "--warm-up", 1)
@@ -39,6 +41,7 @@ def test_the_warm_up_is_in_no_figure(teppr: Cli) -> None:
     assert len(service.requests) == 10 + 20
 
 
+@pytest.mark.slow
 def test_a_report_is_written_whole_and_needs_nothing_beside_it(teppr: Cli, tmp_path: Path) -> None:
     with raw_service("answer", "busy", "fault") as service:
         code = teppr(
@@ -72,6 +75,7 @@ def test_a_report_does_not_overwrite_another(teppr: Cli, tmp_path: Path) -> None
     assert not service.requests
 
 
+@pytest.mark.slow
 def test_thresholds_decide_the_exit_code(teppr: Cli) -> None:
     with raw_service("answer", "busy") as service:
         met = ("--max-p99-ms", 60000, "--min-rate", 0.1, "--max-refused-share", 0.9)
