@@ -56,6 +56,8 @@ def mongo_url(mongo_server: "Mongod") -> Iterator[str]:
     name = f"teppr_{uuid4().hex}"
     yield mongo_server.url(name)
     with mongo_server.client() as client:
+        # A killed client leaves its transaction open, and dropping waits for it.
+        client.admin.command("killAllSessions", [])
         for found in client.list_database_names():
             if found.startswith(name):
                 client.drop_database(found)

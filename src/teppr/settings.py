@@ -35,7 +35,9 @@ class ServedModels(BaseModel):
     gpu_memory_mib: int = Field(
         0, ge=0, description="Memory of the GPU that each process may have, in MiB; 0 = no limit."
     )
-    max_batch: int = Field(0, ge=0, description="Images that go through a network together; 0 = 8 on a GPU, 2 without one.")
+    max_batch: int = Field(
+        0, ge=0, description="Images that go through a network together; 0 = 8 on a GPU, 2 without one."
+    )
     max_wait_ms: int = Field(0, ge=0, description="How long a batch that is not full waits for more images.")
 
     @property

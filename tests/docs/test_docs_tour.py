@@ -22,7 +22,8 @@ def _commands(body: str) -> str:
 
 def _script(page: str) -> str:
     """All blocks as one shell script that stops at the first that does not end as the page says."""
-    lines = ["set -eu"]
+    # A service in the background would hold the output open for ever where the script ends early.
+    lines = ["set -eu", "trap 'kill $(jobs -p) 2> /dev/null || true' EXIT"]
     for block in BLOCK.finditer(page):
         body = block["body"]
         if block["kind"] == "python":
