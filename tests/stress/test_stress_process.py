@@ -13,6 +13,7 @@ import pytest
 
 from teppr.testing.bundles import small_bundle
 from teppr.testing.raw_service import raw_service
+from teppr.testing.service import served_home
 
 pytestmark = pytest.mark.slow
 
@@ -25,17 +26,13 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     folder = tmp_path_factory.mktemp("bundles")
     first, second = small_bundle(folder / "one", "acme-ods-1"), small_bundle(folder / "two", "acme-rld-2")
     served = [[first], [first, second]]
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TEPPR_")}
     with ExitStack() as stack:
-        found = []
-        for bundles in served:
-            models = [word for bundle in bundles for word in ("--model", str(bundle.path))]
-            command = [*TEPPR, "serve", "--port", "0", "--json", *models]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, env=own))
-            stack.callback(process.terminate)
-            assert process.stdout is not None
-            found.append(json.loads(process.stdout.readline())["url"])
-        yield found
+        yield [
+            stack.enter_context(
+                served_home(folder / f"home{i}", *(word for bundle in bundles for word in ("--model", bundle.path)))
+            ).url
+            for i, bundles in enumerate(served)
+        ]
 
 
 def test_two_services_are_loaded_at_once_each_with_its_model(urls: list[str], tmp_path: Path) -> None:
