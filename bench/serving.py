@@ -88,7 +88,7 @@ def ours(bundle: Bundle, image: Path) -> Iterator[Ours]:
                 assert process.stdout is not None  # noqa: S101 - a pipe, as asked for
                 url = json.loads(process.stdout.readline())["url"] + PREDICT
                 request = urllib.request.Request(url, image.read_bytes(), {"Content-Type": "image/jpeg"})  # noqa: S310 - our own address
-                urllib.request.urlopen(request).close()  # noqa: S310
+                urllib.request.urlopen(request).close()  # noqa: S310 - our own address
                 yield Ours(url, time.perf_counter() - begun_at, psutil.Process(process.pid))
             finally:
                 process.terminate()

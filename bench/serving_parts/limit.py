@@ -128,7 +128,7 @@ def _physical(bundle: Bundle) -> Loop:
     names = [name for name in card.outputs if name != "masks"]
 
     def answer(image: bytes) -> bytes:
-        pixels: Pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)  # type: ignore[assignment]
+        pixels: Pixels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR_RGB)  # type: ignore[assignment]  # OpenCV's types say no more than array
         side = card.image_size_px
         factor = side / max(pixels.shape[:2])
         size = (side, side) if card.square else tuple(round(n * factor) for n in pixels.shape[1::-1])

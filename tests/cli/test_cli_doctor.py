@@ -66,6 +66,7 @@ def test_a_store_that_does_not_open_is_missing(capsys: Capture, home: Path) -> N
 
 def test_a_password_is_not_shown(capsys: Capture, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEPPR_STORE", "mongodb://me:secret@127.0.0.1:1/teppr?serverSelectionTimeoutMS=50")
+    monkeypatch.setenv("TEPPR_REDIS_URL", "redis://:secret@127.0.0.1:1/0?password=secret")
     said = ask(capsys, "--home", str(home), code=3)
     assert statuses(said, "store") == {"mongodb://me@127.0.0.1:1/teppr": "missing"}
     assert said["settings"]["store"]["value"] == "mongodb://me@127.0.0.1:1/teppr"

@@ -55,7 +55,7 @@ def test_shapes_are_a_path(shapes: Any, path: str) -> None:  # noqa: ANN401 - a 
 
 def test_unknown_shapes_are_answered_with_the_known() -> None:
     with pytest.raises(BadInput, match="one of any, box, polygon, lane, class, got 'circle'"):
-        calls.predict(PICTURE, {"shapes": "circle"})  # type: ignore[typeddict-item]
+        calls.predict(PICTURE, {"shapes": "circle"})  # type: ignore[typeddict-item]  # no shape that there is
 
 
 def test_jobs_and_batches_have_no_choice_of_shapes() -> None:

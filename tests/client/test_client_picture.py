@@ -113,6 +113,6 @@ def test_an_image_of_floats_is_refused() -> None:
 
 def test_a_text_file_is_refused(path: Path) -> None:
     with pytest.raises(BadInput, match="mode 'rb'"):
-        picture_of(io.StringIO("text"))  # type: ignore[arg-type]
+        picture_of(io.StringIO("text"))  # type: ignore[arg-type]  # text is refused
     with pytest.raises(BadFile, match="No such file"):
         picture_of(path.with_name("absent.jpg"))

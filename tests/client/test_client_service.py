@@ -91,7 +91,7 @@ def test_models_and_readiness_are_told(ask: Ask, url: str) -> None:
     ],
     ids=["empty", "text", "unknown", "threshold"],
 )
-def test_a_refusal_says_why(ask: Ask, url: str, given: Any, how: Any, status: int, word: str) -> None:  # noqa: ANN401
+def test_a_refusal_says_why(ask: Ask, url: str, given: Any, how: Any, status: int, word: str) -> None:  # noqa: ANN401 - an image, and what is said of it
     with pytest.raises(ServiceDeclined) as raised:
         ask("predict", given, urls=url, **how)
     assert (raised.value.status, raised.value.word) == (status, word)

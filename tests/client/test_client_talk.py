@@ -65,7 +65,7 @@ class World:
             try:
                 step = conversation.send(heard)
             except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+                return end.value  # type: ignore[no-any-return]  # what a conversation returns
             if isinstance(step, Wait):
                 self.waited.append(step)
                 self.now_s += step.seconds
@@ -347,5 +347,5 @@ def test_less_than_no_retries_are_refused() -> None:
 
 def test_a_call_cannot_be_changed_between_attempts() -> None:
     with pytest.raises(AttributeError):
-        CALL.body = b"other"  # type: ignore[misc]
+        CALL.body = b"other"  # type: ignore[misc]  # it is frozen
     assert isinstance(CALL, Call)

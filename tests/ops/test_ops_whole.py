@@ -92,6 +92,6 @@ def test_all_that_is_missing_is_named_at_once(home: Path) -> None:
 
 def test_a_port_that_others_reach_needs_keys(bundle: Bundle, home: Path) -> None:
     local = plan(bundle.path)
-    web = replace(local.webs[0], address=Address(host="0.0.0.0", port=0))  # noqa: S104
+    web = replace(local.webs[0], address=Address(host="0.0.0.0", port=0))  # noqa: S104 - never listened on
     with pytest.raises(Missing, match="teppr keys create NAME"):
         found(replace(local, webs=[web]), Settings(home=home))

@@ -34,7 +34,7 @@ def second_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="session")
 def served_queue_url(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle, second_bundle: Bundle) -> Iterator[str]:
-    """A queue of the session's own, with a model server of both bundles behind it."""
+    """A queue that all tests share, with a model server of both bundles behind it."""
     home = tmp_path_factory.mktemp("home")
     with running_queue(home) as url, model_server(home, [bundle.path, second_bundle.path]):
         yield url

@@ -26,7 +26,6 @@ def server(bundle: Bundle, asked_as: str = "") -> ServerFacts:
         alive=True,
         host="here",
         pid=1,
-        started_unix_s=0,
         told_unix_s=0,
         models=(model,),
         image_s={},

@@ -78,7 +78,7 @@ def test_the_requests_threshold_goes_over_the_services_and_that_over_the_models(
 def test_places_are_given_back(served_queue_url: str) -> None:
     async def take(dispatcher: Dispatcher) -> None:
         for _ in range(3):
-            with dispatcher.place(), dispatcher.place(), pytest.raises(Declined, match="2 requests"):  # noqa: SIM117
+            with dispatcher.place(), dispatcher.place(), pytest.raises(Declined, match="2 requests"):  # noqa: SIM117 - the third is what is refused
                 with dispatcher.place():
                     pass
 

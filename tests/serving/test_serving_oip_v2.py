@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import numpy as np
@@ -17,6 +17,8 @@ from teppr.serving.declined import Declined
 from teppr.serving.protocols._oip_tensors import read_request
 from teppr.testing.bundles import colored_picture
 
+Asking: TypeAlias = Any
+"""A client of tritonclient, which has no types."""
 KEY = "acme-ods-1"
 PATCHES = {"stop": (20, 30, 80, 60), "go": (150, 100, 60, 90)}
 BOXES = {"stop": [20, 30, 100, 90], "go": [150, 100, 210, 190]}
@@ -40,7 +42,7 @@ def found(result: Any) -> dict[str, list[float]]:  # noqa: ANN401 - tritonclient
     return dict(zip(names, result.as_numpy("boxes").tolist(), strict=True))
 
 
-def test_tritonclient_reads_what_serves(asking: Any) -> None:  # noqa: ANN401
+def test_tritonclient_reads_what_serves(asking: Asking) -> None:
     assert asking.is_server_live()
     assert asking.is_server_ready()
     assert asking.get_server_metadata()["name"] == "teppr"
@@ -51,7 +53,7 @@ def test_tritonclient_reads_what_serves(asking: Any) -> None:  # noqa: ANN401
     assert not asking.is_model_ready("acme-ods-9")
 
 
-def test_tritonclient_reads_a_models_tensors(asking: Any) -> None:  # noqa: ANN401
+def test_tritonclient_reads_a_models_tensors(asking: Asking) -> None:
     metadata = asking.get_model_metadata(KEY)
     assert (metadata["name"], metadata["versions"]) == (KEY, ["1"])
     assert metadata["inputs"] == [{"name": "image", "datatype": "BYTES", "shape": [1]}]
@@ -64,7 +66,7 @@ def test_tritonclient_reads_a_models_tensors(asking: Any) -> None:  # noqa: ANN4
     assert asking.get_model_metadata(KEY, "1") == metadata
 
 
-def test_tritonclient_infers_from_a_file(asking: Any, picture: bytes) -> None:  # noqa: ANN401
+def test_tritonclient_infers_from_a_file(asking: Asking, picture: bytes) -> None:
     result = asking.infer(KEY, [encoded(picture)], request_id="7")
     assert found(result) == BOXES
     assert result.get_response()["id"] == "7"
@@ -77,7 +79,7 @@ def test_tritonclient_infers_from_a_file(asking: Any, picture: bytes) -> None:  
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_tritonclient_infers_from_pixels_with_outputs_as_they_are_asked_for(asking: Any, binary: bool) -> None:  # noqa: ANN401
+def test_tritonclient_infers_from_pixels_with_outputs_as_they_are_asked_for(asking: Asking, binary: bool) -> None:
     pixels = colored_picture(PATCHES)
     image = triton.InferInput("image", list(pixels.shape), "UINT8")
     image.set_data_from_numpy(pixels, binary_data=binary)
@@ -88,13 +90,13 @@ def test_tritonclient_infers_from_pixels_with_outputs_as_they_are_asked_for(aski
     assert all(("data" in output) is not binary for output in result.get_response()["outputs"])
 
 
-def test_an_image_without_objects_has_empty_tensors(asking: Any) -> None:  # noqa: ANN401
+def test_an_image_without_objects_has_empty_tensors(asking: Asking) -> None:
     result = asking.infer(KEY, [encoded(encode_png(colored_picture({})))])
     assert result.as_numpy("boxes").shape == (0, 4)
     assert result.as_numpy("scores").shape == (0,)
 
 
-def test_parameters_go_over_the_models_own(asking: Any) -> None:  # noqa: ANN401
+def test_parameters_go_over_the_models_own(asking: Asking) -> None:
     pixels = colored_picture({"stop": (20, 30, 80, 60)})
     pixels[30:60, 20:100] = (70, 80, 120)
     pixels[30:34, 20:100] = (224, 24, 24)  # the box is filled by 34 rows of 60
@@ -104,7 +106,7 @@ def test_parameters_go_over_the_models_own(asking: Any) -> None:  # noqa: ANN401
     assert len(strict.as_numpy("scores")) == 0
 
 
-def test_tritonclient_is_told_what_is_wrong(asking: Any, picture: bytes) -> None:  # noqa: ANN401
+def test_tritonclient_is_told_what_is_wrong(asking: Asking, picture: bytes) -> None:
     with pytest.raises(triton.InferenceServerException, match="did you mean 'acme-ods-1'") as refusal:
         asking.infer("acme-ods-9", [encoded(picture)])
     assert refusal.value.status() == "404"

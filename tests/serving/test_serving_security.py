@@ -34,7 +34,7 @@ A_WHILE_AGO = datetime.now(UTC) - timedelta(days=10)
 LIMITS = KeyLimits(requests_per_minute=60, max_waiting=3)
 
 
-def made(role: Role = Role.CLIENT, **changes: Any) -> NewKey:  # noqa: ANN401
+def made(role: Role = Role.CLIENT, **changes: Any) -> NewKey:  # noqa: ANN401 - any of its fields
     """A key of ten days ago."""
     new = new_key(f"the {role}", role, created=A_WHILE_AGO, limits=LIMITS)
     return NewKey(replace(new.kept, **changes), new.text)

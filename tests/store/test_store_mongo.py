@@ -16,12 +16,12 @@ from teppr.store import FindingQuery, ImageQuery, Store, StoredImage, open_store
 from teppr.store.mongo import MongoStore
 from teppr.store.mongo_schema import LOOSE, OF_CONTENT
 from teppr.store.mongo_writer import MongoFileWriter
-from teppr.store.url import without_password
 from teppr.testing.mongod import Mongod, mongod
 from teppr.testing.store import StoreContract
 from teppr.testing.store_access import api_key, entry
 from teppr.testing.store_records import annotation_file, current, finding, put, region, stored_image
 from teppr.types import Finding
+from teppr.urls import without_password
 
 DISK_IS_FULL = 14031
 CURSOR_IS_GONE = 43
@@ -116,6 +116,8 @@ def test_a_wrong_url_is_refused_without_showing_its_password(url: str) -> None:
         ("mongodb+srv://me:s%40e:cret@host/teppr", "mongodb+srv://me@host/teppr"),
         ("mongodb://me:with@sign@host/teppr", "mongodb://me@host/teppr"),
         ("mongodb://me:secret@host", "mongodb://me@host"),
+        ("redis://:secret@host:1/0?password=secret", "redis://@host:1/0"),
+        ("unix:///home/queue/queue.sock", "unix:///home/queue/queue.sock"),
     ],
     ids=str,
 )

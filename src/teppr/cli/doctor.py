@@ -69,7 +69,7 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
       teppr doctor
       teppr --home /data/teppr doctor --json
     """
-    from teppr.store.url import without_password
+    from teppr.urls import without_password
 
     session: Session = ctx.obj
     settings = session.settings
@@ -83,7 +83,9 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
         *_service(settings),
     ]
     fine = all(check.status is not Status.MISSING for check in checks)
-    values = settings.model_dump(mode="json") | {"store": without_password(settings.store)}
+    values = settings.model_dump(mode="json") | {
+        name: without_password(getattr(settings, name)) for name in ("store", "redis_url")
+    }
     in_force = {name: {"value": value, "from": session.setting_origins[name]} for name, value in values.items()}
     if as_json:
         print_json({"fine": fine, "checks": [asdict(check) for check in checks], "settings": in_force})
@@ -162,7 +164,7 @@ def _home(home: Path) -> Iterator[Check]:
 
 def _store(settings: Settings) -> Iterator[Check]:
     from teppr.store import open_store
-    from teppr.store.url import without_password
+    from teppr.urls import without_password
 
     url = settings.store_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
@@ -199,7 +201,8 @@ def _verified(registry: Registry, key: str) -> str:
 
 def _service(settings: Settings) -> Iterator[Check]:
     """What the prediction service needs besides the packages."""
-    from teppr.serving.queue import LONGEST_SOCKET, socket_of, without_password
+    from teppr.serving.queue import LONGEST_SOCKET, socket_of
+    from teppr.urls import without_password
 
     if settings.redis_url:
         yield _tried("service", f"queue {without_password(settings.redis_url)}", partial(_queue_version, settings))
@@ -227,7 +230,7 @@ def _queue_server() -> str:
 
     path = program()
     try:
-        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        shown = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=20, check=True)  # noqa: S603 - a server we found
     except (OSError, subprocess.SubprocessError) as error:
         raise Missing(f"{path} does not run: {error}") from error
     version = re.search(r"v=([\d.]+)", shown.stdout)

@@ -121,7 +121,9 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[tu
         service = Service(plan, settings, supervisor, fleet)
         service.urls = [url_of(at) for at in found.bound]
         service.tell()
-        supervisor.until(lambda: _answers(asking), START_TIMEOUT_S, f"the queue of {settings.home} does not answer")
+        supervisor.until(
+            lambda: queue.answers(asking), START_TIMEOUT_S, f"the queue of {settings.home} does not answer"
+        )
         for model, processes in zip(plan.models, processes_of(plan), strict=True):
             fleet.start(replace(model, processes=processes))
         for web, at in zip(webs, found.bound, strict=True):
@@ -143,13 +145,6 @@ def _alone(home: Path, things: ExitStack) -> None:
             f"a service runs already in the home {home}; end it (teppr down), let it serve another model as well "
             "(teppr load KEY), or give this one a home of its own (--home)"
         ) from error
-
-
-def _answers(asking: queue.Connection) -> bool:
-    try:
-        return bool(asking.ping())
-    except queue.QUEUE_ERRORS:
-        return False
 
 
 def _all_ready(asking: queue.Connection, servers: Sequence[Running], urls: Sequence[str]) -> bool:

@@ -18,6 +18,7 @@ from teppr.serving.directory import Directory, ServerFacts, read
 from teppr.serving.queue import Priority, stream_of
 from teppr.serving.routes import Route
 from teppr.serving.shadow import ShadowFigures, read_figures
+from teppr.urls import without_password
 
 MIB = 1024 * 1024
 UP, STARTING, DOWN = "up", "starting", "down"
@@ -81,7 +82,7 @@ class Status:
             "fine": self.fine,
             "ready": self.ready,
             "pid": self.pid,
-            "queue": queue.without_password(self.queue_url),
+            "queue": without_password(self.queue_url),
             "processes": [asdict(process) for process in self.processes],
             "waiting": [asdict(row) for row in self.waiting],
             "routes": {name: route.as_dict() for name, route in self.routes.items()},

@@ -56,7 +56,6 @@ class ServerFacts:
     alive: bool
     host: str
     pid: int
-    started_unix_s: float
     told_unix_s: float
     models: tuple[ServedModel, ...]
     image_s: Mapping[str, float]
@@ -78,7 +77,6 @@ class Presence:
         self._images_a_second = 0.0
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="presence", daemon=True)
-        self._started_unix_s = time.time()
 
     def __enter__(self) -> Self:
         self._tell()
@@ -121,7 +119,6 @@ class Presence:
             {
                 "host": os.uname().nodename,
                 "pid": os.getpid(),
-                "started_unix_s": self._started_unix_s,
                 "told_unix_s": time.time(),
                 "models": [
                     {"card": _card_text(model.card), "asked_as": model.asked_as, "max_batch": model.max_batch}

@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from teppr.errors import BadSettings, Missing
 from teppr.settings import Settings
+from teppr.urls import without_password
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
@@ -123,6 +124,14 @@ class Outage:
             self._since = None
 
 
+def answers(queue: Connection) -> bool:
+    """Whether the queue is there."""
+    try:
+        return bool(queue.ping())
+    except QUEUE_ERRORS:
+        return False
+
+
 def check(url: str) -> None:
     """Raise Missing where no queue answers at `url`."""
     try:
@@ -143,13 +152,6 @@ def make_streams(queue: redis.Redis, streams: Sequence[str]) -> None:
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    scheme, _, rest = url.partition("://")
-    _, at, host = rest.rpartition("@")
-    return f"{scheme}://***@{host}" if at else url
 
 
 def _checked(url: str) -> str:

@@ -102,7 +102,7 @@ def set_route(queue: redis.Redis, name: str, route: Route) -> None:
 def back(queue: redis.Redis, name: str) -> Route | None:
     """Let the name lead where it led before; None = to itself. Raises UnknownName where it has no route."""
     if not queue.hexists(ROUTES, name):
-        raise UnknownName.of("route", name, [known.decode() for known in queue.hkeys(ROUTES)])  # type: ignore[union-attr]
+        raise UnknownName.of("route", name, [known.decode() for known in queue.hkeys(ROUTES)])  # type: ignore[union-attr]  # never text here
     left = _change(queue, name, lambda before: before[1:])
     return Route(**left[0]) if left else None
 

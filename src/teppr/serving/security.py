@@ -107,7 +107,7 @@ class Guard:
         if self._store_url is None:
             return
         from teppr.store import open_store
-        from teppr.store.url import without_password
+        from teppr.urls import without_password
 
         try:
             with open_store(self._store_url, make=False) as store:

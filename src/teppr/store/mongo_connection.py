@@ -23,7 +23,7 @@ from pymongo.read_concern import ReadConcern
 from teppr.errors import BadSettings
 from teppr.store.mongo_errors import translated
 from teppr.store.mongo_schema import Document
-from teppr.store.url import without_password
+from teppr.urls import without_password
 
 Session: TypeAlias = ClientSession | None
 """A transaction that is open; None where the server has none."""

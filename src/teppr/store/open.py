@@ -6,7 +6,7 @@ from pathlib import Path
 
 from teppr.errors import BadSettings, Missing, MissingExtra
 from teppr.store.contract import Store
-from teppr.store.url import without_password
+from teppr.urls import without_password
 
 SQLITE = "sqlite:///"
 MONGODB = ("mongodb://", "mongodb+srv://")

@@ -83,7 +83,7 @@ class SqliteAccess(Access):
     def _rows(self, query: str, values: Sequence[str]) -> Iterator[sqlite3.Row]:
         with translated(self._path):
             # Not `yield from`: it would close the cursor, perhaps after the store.
-            for row in self._connection.execute(query, values):  # noqa: UP028
+            for row in self._connection.execute(query, values):  # noqa: UP028 - see above
                 yield row
 
 

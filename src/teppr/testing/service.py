@@ -51,11 +51,11 @@ def url_of_home(home: Path) -> str:
 @contextmanager
 def started_queue(home: Path, **options: int) -> Iterator[subprocess.Popen[bytes]]:
     """The same as a process that a test may kill; what it kept is in the home."""
-    with subprocess.Popen(valkey.command(home, **options), stdout=subprocess.DEVNULL) as process:  # noqa: S603
+    with subprocess.Popen(valkey.command(home, **options), stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
         try:
             with queue.connect(url_of_home(home)) as asking:
                 until = time.monotonic() + PATIENCE_S
-                while not _answers(asking):
+                while not queue.answers(asking):
                     assert process.poll() is None, "the queue ended at once"
                     assert time.monotonic() < until, "the queue does not answer"
                     time.sleep(0.01)
@@ -69,7 +69,7 @@ def model_server(home: Path, bundles: Sequence[object], *options: object) -> Ite
     """A `teppr model-server` behind the home's own queue, a process of its own, once it is there."""
     words = [word for bundle in bundles for word in ("--model", str(bundle))]
     command = [sys.executable, "-m", "teppr", "--home", str(home), "model-server", *words, *map(str, options)]
-    with subprocess.Popen(command) as process:  # noqa: S603
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own command
         try:
             await_server(url_of_home(home), process)
             yield process
@@ -138,13 +138,6 @@ def predict_once(queue_url: str, image: bytes, key: str = "acme-ods-1", *, reque
     return asyncio.run(ask())
 
 
-def _answers(asking: queue.Connection) -> bool:
-    try:
-        return bool(asking.ping())
-    except queue.QUEUE_ERRORS:
-        return False
-
-
 @dataclass(frozen=True)
 class ServedHome:
     """A `teppr serve` process of its own home, ready to answer."""
@@ -172,7 +165,7 @@ class ServedHome:
 def served_home(home: Path, *words: object) -> Iterator[ServedHome]:
     """`teppr serve` with these words on a free port, until the block ends."""
     command = [sys.executable, "-m", "teppr", "--home", str(home), "serve", "--port", "0", "--json", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own command
         try:
             assert process.stdout is not None
             ready = orjson.loads(process.stdout.readline())

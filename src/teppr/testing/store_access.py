@@ -16,7 +16,7 @@ MADE = datetime(2026, 3, 1, 12, 0, 0, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def api_key(number: int = 1, **changes: Any) -> ApiKey:  # noqa: ANN401
+def api_key(number: int = 1, **changes: Any) -> ApiKey:  # noqa: ANN401 - any of its fields
     """A key that is made `number` hours after MADE."""
     given: dict[str, Any] = {
         "id": f"{number:08x}",

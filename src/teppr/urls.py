@@ -1,4 +1,4 @@
-"""URLs of annotation databases as people may see them."""
+"""URLs of databases and queues as people may see them."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import re
 
 
 def without_password(url: str) -> str:
-    """A database's URL without its password, and without options, which may hold secrets as well."""
+    """A URL without its password, and without options, which may hold secrets as well."""
     return re.sub(r"^([^/]*//[^:@/]*):.*@", r"\1@", url.partition("?")[0])
