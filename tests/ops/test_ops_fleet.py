@@ -78,6 +78,34 @@ def test_a_swap_loses_no_request_and_every_name_follows(service: Up, picture: by
         assert service.ask(picture, name).json()["type"] == "acme-ods-1", name
 
 
+def test_after_a_restart_names_mean_what_is_served_then(home: Path, picture: bytes) -> None:
+    words = ("--model", "acme-ods-1", "--port", 0, "--processes", 1)
+    with up(home, *words) as swapped:
+        swapped("swap", "acme-ods-1", "acme-ods-2")
+        (web,) = (process for process in swapped.status()["processes"] if process["url"])
+        assert (web["default"], web["answers_with"]) == ("acme-ods-1", "acme-ods-2")
+        code, says = swapped.refused("route", "acme-ods-1", "--back")
+        assert code == 1
+        assert "not served any more" in says
+    with up(home, *words) as again:
+        assert again("route")["routes"] == {}
+        again("load", "acme-ods-2")
+        for name in ("", "acme-ods", "acme-ods-1"):
+            assert again.ask(picture, name).json()["type"] == "acme-ods-1", name
+
+
+def test_a_model_that_takes_anothers_place_has_its_limits_unless_it_is_told_others(home: Path) -> None:
+    file = home / "limits.toml"
+    file.write_text('port = 0\n[[serve.models]]\nmodel = "acme-ods-1"\nprocesses = 2\nmemory_limit = "1GiB"\n')
+    with up(home, "--config", file) as service:
+        service("swap", "acme-ods-1", "acme-ods-2")
+        servers = [process for process in service.status()["processes"] if process["models"]]
+        assert [server["memory_limit"] for server in servers] == ["1GiB", "1GiB"]
+        service("swap", "acme-ods-2", "acme-ods-3", "--memory-limit", "2GiB", "--processes", 1)
+        (server,) = (process for process in service.status()["processes"] if process["models"])
+        assert (server["models"], server["memory_limit"]) == (["acme-ods-3"], "2GiB")
+
+
 def test_a_canary_gets_its_share_and_a_request_that_is_repeated_the_same_model(service: Up, picture: bytes) -> None:
     service("load", "acme-ods-3")
     service("route", "acme-ods", "acme-ods-1=50", "acme-ods-3=50")

@@ -9,7 +9,7 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teppr.errors import BadInput, UnknownName
+from teppr.errors import BadInput, Refused, UnknownName
 from teppr.serving import queue, routes
 from teppr.serving.routes import Route, route_of
 from teppr.testing.service import running_queue
@@ -100,17 +100,29 @@ def test_a_route_is_kept_and_the_way_back_leads_through_all_before(asking: redis
     for way in ways:
         routes.set_route(asking, "acme-ods", way)
     assert routes.all_routes(asking) == {"acme-ods": ways[2]}
-    assert [routes.back(asking, "acme-ods") for _ in range(3)] == [ways[1], ways[0], None]
+    served = [f"acme-ods-{i}" for i in range(3)]
+    assert [routes.back(asking, "acme-ods", served) for _ in range(3)] == [ways[1], ways[0], None]
     assert routes.all_routes(asking) == {}
     with pytest.raises(UnknownName, match="there is no route 'acme-ods'"):
-        routes.back(asking, "acme-ods")
+        routes.back(asking, "acme-ods", served)
+
+
+@pytest.mark.parametrize("name", ["acme-ods", "acme-ods-1"])
+def test_the_way_back_to_what_is_not_served_is_refused_and_changes_nothing(asking: redis.Redis, name: str) -> None:
+    if name == "acme-ods":
+        routes.set_route(asking, name, Route(shares={"acme-ods-1": 100}))
+    routes.set_route(asking, name, Route(shares={"acme-ods-2": 100}))
+    with pytest.raises(Refused, match=r"acme-ods-1 before, which is not served any more.*teppr swap"):
+        routes.back(asking, name, ["acme-ods-2"])
+    assert routes.all_routes(asking)[name].shares == {"acme-ods-2": 100}
+    routes.forget(asking, name)
 
 
 def test_only_so_many_are_remembered(asking: redis.Redis) -> None:
     for i in range(30):
         routes.set_route(asking, "acme-rld", Route(shares={f"acme-rld-{i}": 100}))
     steps = 0
-    while routes.back(asking, "acme-rld") is not None:
+    while routes.back(asking, "acme-rld", [f"acme-rld-{i}" for i in range(30)]) is not None:
         steps += 1
     assert steps == routes.MOST_REMEMBERED - 1
 

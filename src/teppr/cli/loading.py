@@ -13,10 +13,16 @@ if TYPE_CHECKING:
     from teppr.ops.state import ServiceState
 
 Processes: TypeAlias = Annotated[int, typer.Option(min=0, help="Model server processes; 0 = 1, or as many as before.")]
-MaxBatch: TypeAlias = Annotated[int, typer.Option(min=0, help="Images that go through it together; 0 = 8.")]
+MaxBatch: TypeAlias = Annotated[
+    int, typer.Option(min=0, help="Images that go through it together; 0 = 8 on a GPU, else 2, or as before.")
+]
 MaxWait: TypeAlias = Annotated[int, typer.Option(min=0, help="How long a batch that is not full waits, in ms.")]
-MemoryLimit: TypeAlias = Annotated[str, typer.Option(help="Memory of each process: 2GiB, 800MiB; default: no limit.")]
-GpuMemory: TypeAlias = Annotated[int, typer.Option(min=0, help="Memory of the GPU for each process; 0 = no limit.")]
+MemoryLimit: TypeAlias = Annotated[
+    str, typer.Option(help="Memory of each process: 2GiB, 800MiB; default: none, or as before.")
+]
+GpuMemory: TypeAlias = Annotated[
+    int, typer.Option(min=0, help="Memory of the GPU for each process; 0 = no limit, or as before.")
+]
 
 
 def load(

@@ -50,7 +50,7 @@ def route(
         if name is None and (shares or shadow or back):
             raise BadInput("say which name: teppr route acme-ods acme-ods-8=95 acme-ods-9=5")
         if name is not None and back:
-            routes.back(asking, name)
+            routes.back(asking, name, read(asking).models(alive=True))
         elif name is not None:
             directory = read(asking)
             given = shares or [f"{key}={share}" for key, share in directory.shares_of(name).items()]

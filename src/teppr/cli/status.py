@@ -43,8 +43,12 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
 def _print(session: Session, found: Status) -> None:
     console = session.console
     print_table(console, "Processes", COLUMNS, [_row(process) for process in found.processes])
-    webs = [(process.url, process.default) for process in found.processes if process.url]
-    print_table(console, "Webs", ("address", "answers with"), webs)
+    webs = [
+        (process.url, process.answers_with, process.default if process.default != process.answers_with else "")
+        for process in found.processes
+        if process.url
+    ]
+    print_table(console, "Webs", ("address", "answers with", "by way of"), webs)
     waiting = [(row.model, row.interactive, row.bulk) for row in found.waiting]
     print_table(console, "Waiting", ("model", "interactive", "bulk"), waiting)
     if found.routes:

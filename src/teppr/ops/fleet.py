@@ -14,7 +14,7 @@ from pathlib import Path
 from teppr.errors import AlreadyThere, Missing, Refused, UnknownName
 from teppr.ops.control import Errand
 from teppr.ops.jobs import Pinned, model_server_job, numbered
-from teppr.ops.plan import ModelPlan
+from teppr.ops.plan import ModelPlan, inheriting
 from teppr.ops.supervisor import Running, Supervisor
 from teppr.registry.bundle import Bundle
 from teppr.registry.releases import Registry
@@ -111,10 +111,15 @@ class Fleet:
                 f"take its place (teppr swap {model.key} OTHER), or give the name another route first (teppr route)"
             )
         left = yield from self._leave(loaded)
-        for name, route in routes.all_routes(self._asking).items():
-            if not any(key in self.keys for key in route.shares):
-                routes.forget(self._asking, name)
+        self.forget_dead_routes()
         return {"models": loaded.keys, "unanswered": left}
+
+    def forget_dead_routes(self) -> None:
+        """Forget routes of which no model is served: else they would come to life when one is loaded again."""
+        served = {*self.keys, *self._directory().models(alive=True)}
+        for name, route in routes.all_routes(self._asking).items():
+            if served.isdisjoint(route.shares):
+                routes.forget(self._asking, name)
 
     def swap(self, old: str, plan: ModelPlan) -> Errand:
         """Let another model take the place of one: it loads and warms up, all names lead to it, the old one ends."""
@@ -125,7 +130,7 @@ class Fleet:
         if key == before.key:
             raise AlreadyThere(f"{name} is {key}, which is served already")
         if key not in self.keys:
-            yield from self._load(replace(plan, processes=plan.processes or len(leaving.servers)))
+            yield from self._load(inheriting(plan, leaving.plan))
         for leading in self._leading_to(before.key) | {before.key}:
             self._lead(leading, before.key, key)
         yield from _during(SETTLE_S)

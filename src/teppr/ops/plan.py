@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from teppr.errors import BadInput
@@ -34,6 +34,12 @@ class ModelPlan:
     max_wait_ms: int = 0
     memory_limit: str = ""
     gpu_memory_mib: int = 0
+
+
+def inheriting(plan: ModelPlan, before: ModelPlan) -> ModelPlan:
+    """The plan of a model that takes another one's place: what it does not say is as it was."""
+    unsaid = {item.name: getattr(before, item.name) for item in fields(ModelPlan) if not getattr(plan, item.name)}
+    return replace(plan, **unsaid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

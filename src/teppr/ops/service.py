@@ -133,6 +133,7 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[tu
         supervisor.until(
             lambda: _all_ready(asking, servers, service.urls), START_TIMEOUT_S, "models and webs are not ready"
         )
+        fleet.forget_dead_routes()
         service.is_ready()
         yield service, asking
 

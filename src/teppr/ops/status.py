@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
@@ -30,6 +30,7 @@ class ProcessFacts:
 
     state: up, starting or down
     image_ms: mean time an image of late, of the model that takes longest
+    default, answers_with: of a web, where a request names no model: what it was started with, and where that leads now
     memory_mib: with its child processes; what several share is divided among them
     """
 
@@ -47,6 +48,7 @@ class ProcessFacts:
     memory_limit: str
     url: str
     default: str
+    answers_with: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,12 @@ def status_of(service: ServiceState) -> Status:
         ready=service.ready,
         pid=service.pid,
         queue_url=service.queue_url,
-        processes=[_facts(process, here.get(process.pid), answers=answers) for process in service.processes],
+        processes=[
+            replace(
+                _facts(process, here.get(process.pid), answers=answers), answers_with=directory.key_of(process.default)
+            )
+            for process in service.processes
+        ],
         waiting=waiting,
         routes=directory.routes,
         shadows=shadows,
@@ -146,6 +153,7 @@ def _facts(process: ProcessState, server: ServerFacts | None, *, answers: bool) 
         memory_limit=process.memory_limit,
         url=process.url,
         default=process.default,
+        answers_with=process.default,
     )
 
 

@@ -139,9 +139,11 @@ class Directory:
     servers: tuple[ServerFacts, ...] = ()
     routes: Mapping[str, Route] = field(default_factory=dict)
 
-    def models(self) -> dict[str, ServedModel]:
-        """The models that are served, by key."""
-        return {model.card.key: model for server in self.servers for model in server.models}
+    def models(self, *, alive: bool = False) -> dict[str, ServedModel]:
+        """The models that are served, by key; alive: not those whose servers all died a moment ago."""
+        return {
+            model.card.key: model for server in self.servers if server.alive or not alive for model in server.models
+        }
 
     def aliases(self) -> dict[str, str]:
         """{alias: key} as servers were asked for them."""

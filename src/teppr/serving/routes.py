@@ -1,7 +1,7 @@
 """Which models answer to a name that clients ask for: shares of its requests, and models that only look on.
 
-A route is kept in the queue, so that all webs know it within a second and it outlives a restart; with it the ones
-that it replaced, for the way back.
+A route is kept in the queue, so that all webs know it within a second and it outlives a restart, if a model that it
+leads to is served then; with it the ones that it replaced, for the way back.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from teppr.errors import BadInput, UnknownName
+from teppr.errors import BadInput, Refused, UnknownName
 from teppr.serving.queue import ROUTES
+from teppr.types import RELEASE_KEY
 
 if TYPE_CHECKING:
     import redis
@@ -99,11 +100,25 @@ def set_route(queue: redis.Redis, name: str, route: Route) -> None:
     _change(queue, name, lambda before: [route.as_dict(), *before][:MOST_REMEMBERED])
 
 
-def back(queue: redis.Redis, name: str) -> Route | None:
-    """Let the name lead where it led before; None = to itself. Raises UnknownName where it has no route."""
+def back(queue: redis.Redis, name: str, served: Container[str]) -> Route | None:
+    """Let the name lead where it led before; None = to itself.
+
+    Raises UnknownName where it has no route, Refused where no model that it led to is served any more.
+    """
     if not queue.hexists(ROUTES, name):
         raise UnknownName.of("route", name, [known.decode() for known in queue.hkeys(ROUTES)])  # type: ignore[union-attr]  # never text here
-    left = _change(queue, name, lambda before: before[1:])
+
+    def step_back(kept: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        before = kept[1:]
+        keys = list(before[0]["shares"]) if before else [name] if RELEASE_KEY.fullmatch(name) else []
+        if keys and not any(key in served for key in keys):
+            raise Refused(
+                f"{name} led to {', '.join(keys)} before, which is not served any more; serve it first (teppr load), "
+                "or let it take the place of the one that answers now (teppr swap)"
+            )
+        return before
+
+    left = _change(queue, name, step_back)
     return Route(**left[0]) if left else None
 
 
