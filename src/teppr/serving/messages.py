@@ -15,7 +15,7 @@ class FileAttributes(BaseModel):
 
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
-    uuid: str = Field(description="Identity of this prediction.")
+    uuid: str = Field(description="Identity of this answer.")
 
 
 class RegionAttributes(BaseModel):
