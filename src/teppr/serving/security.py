@@ -215,23 +215,34 @@ def guard_of(settings: Settings, address: Address) -> Guard:
     return Guard(settings.store_url) if asks_for_keys(settings, address) else OFF
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Lets in who has a key with the role, or with one above it; FastAPI calls it for a route that depends on it."""
+
+    needed: Role
+
+    async def __call__(
+        self,
+        request: Request,
+        _bearer: Annotated[object, Security(_BEARER)],
+        _own_header: Annotated[object, Security(_OWN_HEADER)],
+    ) -> None:
+        """The same as `admit`; what else it takes is for the document to tell of."""
+        self.admit(request)
+
+    def admit(self, request: Request) -> None:
+        """Note who asks in `request.state.caller`; raises Declined as `Guard.admit` does."""
+        guard: Guard = request.app.state.guard
+        request.state.caller = guard.admit(request, self.needed)
+
+
 def needs(role: str) -> Dependency:
     """For routes: the request needs a key with this role, or with one above it.
 
     role: "client" < "annotator" < "engineer" < "admin"
     A body is not read before, as long as the route reads it itself rather than having the framework parse it.
     """
-    needed = Role(role)
-
-    async def admit(
-        request: Request,
-        _bearer: Annotated[object, Security(_BEARER)],
-        _own_header: Annotated[object, Security(_OWN_HEADER)],
-    ) -> None:
-        guard: Guard = request.app.state.guard
-        request.state.caller = guard.admit(request, needed)
-
-    return Dependency(admit)
+    return Dependency(Admission(Role(role)))
 
 
 def _given(request: Request) -> str | None:

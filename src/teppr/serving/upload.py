@@ -84,6 +84,16 @@ class Upload:
     options: BatchOptions
 
 
+def options_of(asked: AskedT, fields: Mapping[str, Any]) -> AskedT:
+    """The options with those of the fields over them; raises Declined 422 where one is unknown or wrong."""
+    try:
+        return type(asked).model_validate({**asked.model_dump(exclude_none=True), **fields})
+    except ValidationError as error:
+        known = ", ".join(sorted([IMAGE_FIELD, *type(asked).model_fields]))
+        problems = sentence_of([dict(problem) for problem in error.errors()])
+        raise Declined(422, "invalid", f"{problems}; known: {known}") from error
+
+
 async def read_upload(request: Request, limits: UploadLimits, asked: Options) -> Upload:
     """Read the request's body; `asked` is what the query said, over which fields of the body go.
 
@@ -110,7 +120,7 @@ async def read_uploads(request: Request, limits: UploadLimits, asked: BatchOptio
         )
     async with _in_time(limits), _form(request, limits, limits.max_images) as form:
         images = _images_of(form)
-        options = _merged(asked, _fields_of(form))
+        options = options_of(asked, _fields_of(form))
         names = distinct([clean_name(image.filename) for image in images])
         return [
             Upload(data=await image.read(), name=name, options=options)
@@ -190,7 +200,7 @@ async def _body(request: Request, limits: UploadLimits) -> bytes:
 async def _from_form(request: Request, limits: UploadLimits, asked: Options) -> Upload:
     async with _form(request, limits, 1) as form:
         (image,) = _images_of(form)
-        options = _merged(asked, _fields_of(form))
+        options = options_of(asked, _fields_of(form))
         return Upload(data=await image.read(), name=clean_name(options.filename or image.filename), options=options)
 
 
@@ -241,7 +251,7 @@ def _from_json(body: bytes, asked: Options) -> Upload:
         raise Declined(400, "bad-json", f"the body is not JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get(IMAGE_FIELD), str):
         raise Declined(422, "no-image", "the JSON document needs a key 'image' with the image's bytes in base64")
-    options = _merged(asked, {name: value for name, value in document.items() if name != IMAGE_FIELD})
+    options = options_of(asked, {name: value for name, value in document.items() if name != IMAGE_FIELD})
     return Upload(data=_from_base64(document[IMAGE_FIELD]), name=clean_name(options.filename), options=options)
 
 
@@ -252,12 +262,3 @@ def _from_base64(text: str) -> bytes:
         return base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise Declined(400, "bad-base64", f"'image' is not base64: {error}") from error
-
-
-def _merged(asked: AskedT, fields: Mapping[str, Any]) -> AskedT:
-    try:
-        return type(asked).model_validate({**asked.model_dump(exclude_none=True), **fields})
-    except ValidationError as error:
-        known = ", ".join(sorted([IMAGE_FIELD, *type(asked).model_fields]))
-        problems = sentence_of([dict(problem) for problem in error.errors()])
-        raise Declined(422, "invalid", f"{problems}; known: {known}") from error

@@ -17,6 +17,7 @@ from teppr import __version__
 from teppr.errors import UnknownName
 from teppr.serving.attendance import while_attended
 from teppr.serving.declined import Declined
+from teppr.serving.direct import DirectRoute
 from teppr.serving.dispatch import Dispatcher, Sender
 from teppr.serving.messages import (
     Answer,
@@ -101,14 +102,6 @@ def _add_facts(router: APIRouter, service: Service) -> None:
 def _add_predict(router: APIRouter, service: Service, path: str, wanted: Wanted, summary: str) -> None:
     dispatcher = service.dispatcher
 
-    @router.post(
-        path,
-        name=path.strip("/").replace("/", "_"),
-        summary=summary,
-        response_model=Answer,
-        responses=FAILURES,
-        openapi_extra=BODY,
-    )
     async def predict(request: Request, asked: Annotated[Options, Query()]) -> Response:
         begun_at = time.perf_counter()
         with dispatcher.place():
@@ -120,6 +113,18 @@ def _add_predict(router: APIRouter, service: Service, path: str, wanted: Wanted,
         entry = entry_of(answered.card, answered.found, sender.note)
         timings_s = {"read": read_at - begun_at, **answered.found.timings_s, "total": time.perf_counter() - begun_at}
         return answer_of(answered.card, {upload.name: entry}, timings_s)
+
+    router.add_api_route(
+        path,
+        predict,
+        methods=["POST"],
+        route_class_override=DirectRoute,
+        name=path.strip("/").replace("/", "_"),
+        summary=summary,
+        response_model=Answer,
+        responses=FAILURES,
+        openapi_extra=BODY,
+    )
 
 
 def _add_batch(router: APIRouter, service: Service) -> None:
