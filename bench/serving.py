@@ -38,7 +38,6 @@ from serving_parts.limit import Limit, limit
 from serving_parts.load import Load, load, requests_of
 from teppr.registry.bundle import Bundle
 
-MODELS = ("mask_rcnn", "classifier")
 CORES = os.cpu_count() or 1
 MANY = 256
 OURS = "teppr serve"
@@ -218,7 +217,7 @@ def _load() -> str:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", action="append", choices=MODELS, help="default: all")
+    parser.add_argument("--model", action="append", choices=models.NAMES, help="default: all")
     parser.add_argument("--clients", type=int, action="append", help="default: 8 and 32")
     parser.add_argument("--seconds", type=float, default=4, help="of a round")
     parser.add_argument("--rounds", type=int, default=5)
@@ -228,7 +227,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options.clients = options.clients or [8, 32]
     if options.quick:
         options.seconds, options.rounds = 2, 2
-    for model in options.model or MODELS:
+    for model in options.model or models.NAMES:
         measure(model, options)
 
 

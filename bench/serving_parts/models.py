@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
 KEPT = Path(__file__).parents[2] / "build" / "bench"
+NAMES = ("mask_rcnn", "classifier")
 PICTURES = 48
 IMAGE_SIZE_PX = 320
 SQUARE_PX = 224

@@ -1,90 +1,25 @@
 """A service under load while its processes are killed: nothing that was accepted is lost, mixed up or done twice."""
 
-import itertools
 import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from teppr.client import Answer, Client
-from teppr.errors import TepprError
-from teppr.images import encode_png
 from teppr.registry.bundle import Bundle
 from teppr.serving import queue
 from teppr.serving.directory import read
-from teppr.serving.queue import COUNTS
-from teppr.testing.bundles import colored_picture
+from teppr.testing.coded import coded, counts, under_load
 from teppr.testing.service import ServedHome, served_home
 
 pytestmark = pytest.mark.slow
-CLIENTS = 8
 PREDICT = "/api/vision/v2/predict/bbox"
-ACROSS, DOWN = 230, 170
-
-
-def coded(code: int) -> tuple[bytes, tuple[int, int]]:
-    """An image that carries a number: where its one object is."""
-    at = 10 + code % ACROSS, 10 + code // ACROSS % DOWN
-    return encode_png(colored_picture({"stop": (*at, 40, 30)})), at
-
-
-@dataclass
-class Seen:
-    """What all clients saw."""
-
-    right: int = 0
-    wrong: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, code: int, outcome: Answer | TepprError, at: tuple[int, int]) -> None:
-        with self.lock:
-            if not isinstance(outcome, Answer):
-                self.lost.append(f"{code}: {outcome}")
-            elif [region.box_xywh_px and region.box_xywh_px[:2] for region in outcome.regions] == [at]:
-                self.right += 1
-            else:
-                self.wrong.append(f"{code} at {at}: {outcome.regions}")
-
-
-def under_load(url: str, while_running: Callable[[], None]) -> Seen:
-    """Ask from eight clients, each image with a code of its own, until `while_running` has returned."""
-    seen, codes, ends = Seen(), itertools.count(), threading.Event()
-
-    def ask() -> None:
-        with Client(url, timeout_s=60) as client:
-            while not ends.is_set():
-                code = next(codes)
-                image, at = coded(code)
-                try:
-                    seen.note(code, client.predict(image, shapes="box"), at)
-                except TepprError as error:
-                    seen.note(code, error, at)
-
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        asking = [pool.submit(ask) for _ in range(CLIENTS)]
-        try:
-            while_running()
-        finally:
-            ends.set()
-        for each in asking:
-            each.result()
-    return seen
-
-
-def counts(home: ServedHome) -> dict[str, int]:
-    with queue.connect(home.queue_url) as asking:
-        names = ("answered", "doubles", "unwanted", "given_up")
-        return {name: int(asking.get(COUNTS + name) or 0) for name in names}
 
 
 def answered_beyond(home: ServedHome, more: int) -> None:
@@ -97,10 +32,10 @@ def answered_beyond(home: ServedHome, more: int) -> None:
 
 
 def answered(home: ServedHome) -> int:
-    """As `counts`, once the queue is there."""
+    """How many requests were, once the queue is there."""
     while True:
         try:
-            return counts(home)["answered"]
+            return counts(home.queue_url)["answered"]
         except queue.QUEUE_ERRORS:
             time.sleep(0.01)
 
@@ -127,9 +62,9 @@ def test_nothing_is_lost_whatever_is_killed(home: ServedHome) -> None:
             killed.append(what)
         answered_beyond(home, 40)
 
-    before = counts(home)
+    before = counts(home.queue_url)
     seen = under_load(home.url, kill_each)
-    after = counts(home)
+    after = counts(home.queue_url)
     assert len(killed) == 6
     assert seen.lost == []
     assert seen.wrong == []

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -162,10 +162,12 @@ class ServedHome:
 
 
 @contextmanager
-def served_home(home: Path, *words: object) -> Iterator[ServedHome]:
-    """`teppr serve` with these words on a free port, until the block ends."""
+def served_home(home: Path, *words: object, log: Path | None = None) -> Iterator[ServedHome]:
+    """`teppr serve` with these words on a free port, until the block ends; log: where its lines go."""
     command = [sys.executable, "-m", "teppr", "--home", str(home), "serve", "--port", "0", "--json", *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own command
+    with ExitStack() as things:
+        lines = things.enter_context(log.open("wb")) if log else None
+        process = things.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=lines))  # noqa: S603 - our own command
         try:
             assert process.stdout is not None
             ready = orjson.loads(process.stdout.readline())
