@@ -204,9 +204,7 @@ def endurance(options: argparse.Namespace) -> None:
     third = max(1, len(told) // 3)
     first, last = statistics.mean(told[:third]), statistics.mean(told[-third:])
     faults = sum(count for what, count in seen.items() if what.split()[-1][0] == "5" and what != "late 504")
-    print(
-        f"memory: first third {first:.0f} MB, last third {last:.0f} MB: {last / first:.3f} x;  5xx: {faults} (beside deadlines)"
-    )
+    print(f"memory: first third {first:.0f} MB, last third {last:.0f} MB: {last / first:.3f} x;  faults: {faults}")
 
 
 def _memory_mb(home: ServedHome) -> dict[str, float]:

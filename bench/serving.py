@@ -130,7 +130,11 @@ def throughput(bench: Bench, clients: int) -> float:
     print(f"{clients} clients")
     for name, looped in (("bare loops", loops), ("physical loops", physical)):
         rate, cpu = (statistics.median(getattr(each, figure) for each in looped) for figure in ("rate", "cpu_ms"))
-        print(f"  {name:16} {rate:7.1f} images/s   {cpu:.1f} ms of a processor each")
+        tail = statistics.median(each.tail(max(1, clients // CORES)) for each in looped)
+        print(
+            f"  {name:16} {rate:7.1f} images/s   {cpu:.1f} ms of a processor each   {clients // CORES} in turn: "
+            f"p99 = {tail:.2f} x p50"
+        )
     for name, loads in seen.items():
         print(f"  {name:16} {_row(loads, shares[name])}")
     bare_ms, ours_ms = statistics.median(each.cpu_ms for each in loops), statistics.median(cpu_ms)
