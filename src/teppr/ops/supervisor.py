@@ -130,7 +130,9 @@ class Running:
             pass_fds=self.job.keep,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if self.job.quiet else sys.stderr,
-            start_new_session=True,  # Ctrl+C in a terminal is for the supervisor, which ends them in order
+            # Ctrl+C in a terminal is for the supervisor, which ends them in order. A session for each would do that as
+            # well, but Linux shares processors between sessions, whatever priority a process in one of them has.
+            process_group=0,
             preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has no threads
         )
         self._due_at = 0.0
