@@ -22,7 +22,8 @@ from teppr.processes import end_with_parent
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 30.0
 WELL_AFTER_S = 3.0
 """A process that ran so long begins again with the shortest pause."""
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S, WATCH_EVERY_S = 0.02, 0.1
+"""While what starts is waited for, and later: a processor should not be kept busy with looking."""
 GRACE_S = 35.0
 log = logging.getLogger("teppr.ops")
 
@@ -178,7 +179,7 @@ class Supervisor:
                 running.look()
             self._see_off()
             also()
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(WATCH_EVERY_S)
 
     def end(self) -> None:
         """Let `watch` return."""
