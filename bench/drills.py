@@ -251,9 +251,11 @@ def _batch(client: httpx.Client, image: bytes, key: str) -> int:
 
 
 def _queued(client: httpx.Client, image: bytes, key: str) -> int:
-    queued = client.post(f"{API}/predictq?q={key}", files={"image": ("a.jpg", image)}).json()
+    queued = client.post(f"{API}/predictq?q={key}", files={"image": ("a.jpg", image)})
+    if queued.status_code != ACCEPTED:
+        return queued.status_code
     while True:
-        answer = client.get(queued["url"])
+        answer = client.get(queued.json()["url"])
         if answer.status_code != ACCEPTED:
             return answer.status_code
         time.sleep(0.1)
