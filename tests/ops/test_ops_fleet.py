@@ -106,6 +106,34 @@ def test_a_model_that_takes_anothers_place_has_its_limits_unless_it_is_told_othe
         assert (server["models"], server["memory_limit"]) == (["acme-ods-3"], "2GiB")
 
 
+def servers_of(service: Up, key: str) -> list[str]:
+    return [process["name"] for process in service.status()["processes"] if process["models"] == [key]]
+
+
+def test_a_model_that_is_served_gets_the_processes_of_the_one_whose_place_it_takes(home: Path, picture: bytes) -> None:
+    with up(home, "--model", "acme-ods-1", "--port", 0, "--processes", 2) as service:
+        assert service("load", "acme-ods-2") == {"models": ["acme-ods-2"], "processes": 1}
+        service("swap", "acme-ods-1", "acme-ods-2")
+        assert servers_of(service, "acme-ods-2") == ["acme-ods-2:1", "acme-ods-2:2"]
+        service("load", "acme-ods-3")
+        service("swap", "acme-ods-2", "acme-ods-3", "--processes", 1)
+        assert servers_of(service, "acme-ods-3") == ["acme-ods-3:1"]
+        assert service.ask(picture).json()["type"] == "acme-ods-3"
+
+
+def test_a_model_that_is_served_has_as_many_processes_as_are_asked_for_later(service: Up, picture: bytes) -> None:
+    with asked_all_the_while(service, picture, "acme-ods") as answers:
+        assert service("load", "acme-ods-1", "--processes", 3) == {"models": ["acme-ods-1"], "processes": 3}
+        assert len(servers_of(service, "acme-ods-1")) == 3
+        assert service("load", "acme-ods-1", "--processes", 1)["processes"] == 1
+        assert len(servers_of(service, "acme-ods-1")) == 1
+    assert set(answers) == {(200, "acme-ods-1")}
+    code, says = service.refused("load", "acme-ods-1", "--processes", 2, "--memory-limit", "1GiB")
+    assert code == 1
+    assert "with limits of its own" in says
+    assert servers_of(service, "acme-ods-1") == ["acme-ods-1:1"]
+
+
 def test_a_canary_gets_its_share_and_a_request_that_is_repeated_the_same_model(service: Up, picture: bytes) -> None:
     service("load", "acme-ods-3")
     service("route", "acme-ods", "acme-ods-1=50", "acme-ods-3=50")

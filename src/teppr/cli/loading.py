@@ -38,8 +38,8 @@ def load(
     r"""Serve another model by the service that runs; what it serves already goes on as before.
 
     The model loads at low priority in processes of its own. It lasts until the service ends; write it into teppr.toml
-    for longer. Until a route says otherwise, <org>-<problem> means the release that was there first. With --json:
-    {"models", "processes"}.
+    for longer. Until a route says otherwise, <org>-<problem> means the release that was there first. A model that is
+    served already gets the number of processes that --processes says. With --json: {"models", "processes"}.
 
     \b
     Examples:
