@@ -17,7 +17,7 @@ from teppr.ops import state
 from teppr.registry.releases import Registry
 from teppr.testing.background import Up, teppr, up
 from teppr.testing.releases import small_release
-from teppr.testing.service import until
+from teppr.testing.service import running_queue, until
 
 pytestmark = pytest.mark.slow
 
@@ -224,3 +224,11 @@ def test_a_model_server_alone_names_all_that_it_misses(tmp_path: Path) -> None:
     assert "the queue at unix://" in done.stderr
     assert "'acme-ods-1'" in done.stderr
     assert "'acme-ods-2'" in done.stderr
+
+
+def test_a_model_server_with_its_queue_names_the_models_that_it_misses(tmp_path: Path) -> None:
+    with running_queue(tmp_path):
+        done = teppr(tmp_path, "model-server", "--model", "acme-ods-1", "--model", "./none")
+    assert done.returncode == 3
+    assert "'acme-ods-1'" in done.stderr
+    assert "there is no model bundle at none" in done.stderr

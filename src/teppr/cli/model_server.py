@@ -110,9 +110,10 @@ class Loading:
     gpu_memory_mib: int
 
     def done(self) -> dict[str, Runtime]:
-        """The models, loaded and warm; raises Missing where they leave no room within the memory limit."""
+        """The models, loaded and warm; raises Missing where one is not there, or no room is left within the limit."""
         import cv2
 
+        from teppr.ops.whole import all_named
         from teppr.registry.releases import Registry
         from teppr.registry.runtime import Runtime
         from teppr.serving import model_server  # noqa: F401 - all that serving needs, so that it is not loaded later
@@ -125,11 +126,13 @@ class Loading:
         check_room(self.limit_mib, f"the libraries that run {what}")
         limit_process(self.limit_mib)
         registry = Registry(self.home)
+        bundles = {}
+        with all_named() as needs:
+            for name, wanted in self.names.items():
+                with needs():
+                    bundles[name] = registry.find(wanted)
         with loading(self.limit_mib, what):
-            models = {
-                name: Runtime(registry.find(wanted), gpu_memory_mib=self.gpu_memory_mib)
-                for name, wanted in self.names.items()
-            }
+            models = {name: Runtime(bundle, gpu_memory_mib=self.gpu_memory_mib) for name, bundle in bundles.items()}
         check_room(self.limit_mib, what)
         return models
 

@@ -12,20 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from teppr.errors import AlreadyThere, Missing, Refused, UnknownName
+from teppr.errors import AlreadyThere, Missing, Refused, TepprError, UnknownName
 from teppr.ops.control import Errand
 from teppr.ops.jobs import Pinned, model_server_job, numbered
 from teppr.ops.plan import ModelPlan, inheriting
 from teppr.ops.supervisor import Running, Supervisor
 from teppr.registry.bundle import Bundle
-from teppr.registry.releases import Registry
+from teppr.registry.releases import Registry, is_path
 from teppr.serving import queue, routes
 from teppr.serving.consumer import Consumer
 from teppr.serving.directory import Directory, read
 from teppr.serving.queue import Priority, stream_of
 from teppr.serving.routes import WHOLE, Route
 from teppr.serving.tasks import Failed
-from teppr.types import RELEASE_KEY
 
 Steps = Generator[None, None, None]
 LOAD_TIMEOUT_S = 600.0
@@ -76,7 +75,7 @@ class Fleet:
         return list(dict.fromkeys(key for loaded in self.loaded for key in loaded.keys))
 
     def start(self, plan: ModelPlan, *, gently: bool = False) -> Loaded:
-        """Start the plan's processes; raises what `Registry` raises where a model is not there."""
+        """Start the plan's processes; raises Missing where a model is not there."""
         return self._start(plan, tuple(self._pinned(name) for name in plan.names), gently=gently)
 
     def _start(self, plan: ModelPlan, models: tuple[Pinned, ...], *, gently: bool) -> Loaded:
@@ -162,10 +161,13 @@ class Fleet:
         return {"models": [key], "ended": [before.key], "unanswered": left}
 
     def _pinned(self, name: str) -> Pinned:
-        """What a release, an alias or a bundle's folder means now; raises UnknownName, or Corrupt for a folder."""
-        if not RELEASE_KEY.fullmatch(name) and Path(name).is_dir():
-            return Pinned(name=name, what=name, key=Bundle.open(Path(name)).card.key)
-        key = self._registry.release(name).record.key
+        """What a release, an alias or a bundle's folder means now; raises Missing where it is not there, or broken."""
+        try:
+            if is_path(name):
+                return Pinned(name=name, what=name, key=Bundle.open(Path(name)).card.key)
+            key = self._registry.release(name).record.key
+        except TepprError as error:
+            raise Missing(str(error)) from error  # as where the service starts
         return Pinned(name=name, what=key, key=key)
 
     def _key_of(self, name: str) -> str:
@@ -266,7 +268,7 @@ class Fleet:
     def _alone(self, name: str) -> Loaded:
         """The processes of a model that shares them with no other; raises UnknownName, Refused."""
         for loaded in self.loaded:
-            if any(name in (model.name, model.key) for model in loaded.models):
+            if any(name in (model.name, model.key, str(Path(model.name).resolve())) for model in loaded.models):
                 if len(loaded.models) > 1:
                     raise Refused(
                         f"{name} shares its processes with {', '.join(key for key in loaded.keys if key != name)}; "
