@@ -198,8 +198,20 @@ def test_a_model_beyond_its_memory_limit_is_refused_with_the_figures(tmp_path: P
     limited = TOML.replace("2GiB", "40MiB").replace("@production", "-1").split('[[serve.models]]\nmodel = "acme-rld')[0]
     (tmp_path / "teppr.toml").write_text(limited + "[[serve.webs]]\nport = 0\n")
     says = fails(tmp_path)
-    assert "40 MiB" in says
-    assert "--memory-limit" in says
+    assert says.count("the limit is 40 MiB") == 1
+    assert "raise it (memory_limit in teppr.toml" in says
+    served = teppr(tmp_path, "serve")
+    assert served.returncode == 3
+    assert served.stderr.count("the limit is 40 MiB") == 1
+
+
+def test_a_memory_limit_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "teppr.toml").write_text(TOML.replace("2GiB", "fifty"))
+    done = teppr(tmp_path, "up")
+    assert done.returncode == 2
+    assert "memory_limit of acme-ods@production: a memory limit is a number with MiB or GiB" in done.stderr
+    assert "got 'fifty'" in done.stderr
+    assert not (tmp_path / "logs").exists()
 
 
 def test_without_models_it_says_what_to_write(tmp_path: Path) -> None:

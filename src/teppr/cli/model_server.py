@@ -85,7 +85,8 @@ def model_server(
     try:
         models = at_low_priority(wanted.done) if gently else wanted.done()
     except TepprError as error:
-        _leave_word(queue_url, error)
+        if _left_word(queue_url, error) and process:
+            raise typer.Exit(error.exit_code) from error  # whoever started this process says why
         raise
 
     from teppr.serving.model_server import ModelServer, ServerLimits
@@ -148,10 +149,12 @@ def _not_there(home: Path, names: Mapping[str, str]) -> Iterator[str]:
             yield str(error)
 
 
-def _leave_word(queue_url: str, error: TepprError) -> None:
-    """Let whoever started this process know why it does not come to serve, besides the log."""
+def _left_word(queue_url: str, error: TepprError) -> bool:
+    """Let whoever started this process know why it does not come to serve; whether the queue took it."""
     from teppr.serving.directory import tell_refusal
     from teppr.serving.queue import QUEUE_ERRORS, connect
 
     with suppress(*QUEUE_ERRORS), connect(queue_url) as queue:
         tell_refusal(queue, str(error))
+        return True
+    return False

@@ -90,6 +90,7 @@ class Desk:
         except StopIteration as end:
             self._end(identity, {"done": end.value})
         except TepprError as error:
+            log.warning("order not done: %s", error)
             self._end(identity, _failure(error))
         except Exception as error:
             # Whatever it is: the processes have to be watched on.
