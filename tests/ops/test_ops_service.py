@@ -132,6 +132,10 @@ def test_the_log_has_what_each_process_says(served: Up, picture: bytes) -> None:
     web = process(served.status(), "web:")["name"]
     assert web in logged("--process", web)[0]
     assert logged("--process", "acme-ods-1:1") == []
+    assert served("logs", "--request", request_id)["lines"] == logged()
+    code, says = served.refused("logs", "--process", "nope")
+    assert code == 2
+    assert web in says
 
 
 def test_down_ends_all_of_it_and_a_second_time_nothing(tmp_path: Path) -> None:
