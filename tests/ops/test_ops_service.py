@@ -150,6 +150,11 @@ def test_down_ends_all_of_it_and_a_second_time_nothing(tmp_path: Path) -> None:
         assert "nothing runs" in says
         code, says = service.refused("load", "acme-ods-1")
         assert code == 3
+        code, says = service.refused("route")
+        assert code == 3
+        (sentence,) = says.splitlines()
+        assert f"does not answer (No such file or directory); nothing runs in {tmp_path}; start it: teppr " in sentence
+        assert "redis_url" not in sentence
 
 
 def test_a_service_that_was_killed_leaves_nothing_and_is_not_believed(tmp_path: Path) -> None:

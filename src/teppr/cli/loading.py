@@ -153,7 +153,7 @@ def _ordered(session: Session, title: str, what: dict[str, Any]) -> dict[str, An
 
     here = running_service(session)
     home = session.settings.home
-    check(here.queue_url)
+    check(here.queue_url, f"how the service does: {session.command('status')}")
     with connect(here.queue_url) as asking, progress(title) as bar:
 
         def lives() -> bool:

@@ -63,7 +63,7 @@ def model_server(
     from teppr.serving.gently import at_low_priority
     from teppr.serving.logs import log_to_stderr
     from teppr.serving.memory import mib_of
-    from teppr.serving.queue import check, url_of
+    from teppr.serving.queue import url_of
 
     log = logging.getLogger("teppr.serving")
     session: Session = ctx.obj
@@ -72,7 +72,7 @@ def model_server(
     log_to_stderr(process or "model-server", settings.log_format)
     names = dict(zip(asked_as or model, model, strict=True))
     try:
-        check(queue_url)
+        session.check_queue()
     except Missing as error:
         raise Missing("\n".join([str(error), *_not_there(settings.home, names)])) from error
     limit_mib = mib_of(memory_limit) if memory_limit else 0
