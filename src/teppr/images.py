@@ -26,6 +26,8 @@ from teppr.errors import BadImage
 Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 64_000_000
+MOST_PIXELS = 2 * 89_478_485
+"""Beyond twice its `MAX_IMAGE_PIXELS` Pillow opens nothing, whatever `max_pixels` says."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 ORIENTATION_TAG = 0x0112
 BYTES_PER_PIXEL = 8
@@ -113,6 +115,8 @@ def _decoded(data: bytes, *, name: str, max_pixels: int) -> Iterator[tuple[Image
                 frames=getattr(image, "n_frames", 1),
             )
             yield image, facts
+    except Image.DecompressionBombError as error:
+        raise _bomb(f"a part of {name} declares more than {MOST_PIXELS / 1e6:.0f} megapixels", max_pixels) from error
     except _DECODING_ERRORS as error:
         raise BadImage(f"{name} does not decode whole: {_say(error)}", reason="truncated") from error
     finally:
@@ -231,18 +235,18 @@ def _open(data: bytes, *, name: str, max_pixels: int) -> Image.Image:
     except UnidentifiedImageError as error:
         raise BadImage(_not_an_image(data, name), reason="not-an-image") from error
     except Image.DecompressionBombError as error:
-        raise BadImage(f"{name} declares too many pixels: {_say(error)}", reason="bomb") from error
+        raise _bomb(f"{name} declares more than {MOST_PIXELS / 1e6:.0f} megapixels", max_pixels) from error
     except _DECODING_ERRORS as error:
         raise BadImage(f"{name} has a broken header: {_say(error)}", reason="truncated") from error
     width, height = image.size
     if width * height > max_pixels or width < 1 or height < 1:
         image.close()
-        raise BadImage(
-            f"{name} declares {width} x {height} = {width * height / 1e6:.1f} megapixels; the limit is "
-            f"{max_pixels / 1e6:.1f} (setting max_image_megapixels)",
-            reason="bomb",
-        )
+        raise _bomb(f"{name} declares {width} x {height} = {width * height / 1e6:.1f} megapixels", max_pixels)
     return image
+
+
+def _bomb(says: str, max_pixels: int) -> BadImage:
+    return BadImage(f"{says}; the limit is {max_pixels / 1e6:.1f} (setting max_image_megapixels)", reason="bomb")
 
 
 def _not_an_image(data: bytes, name: str) -> str:

@@ -20,7 +20,8 @@ FILE_NAME = "teppr.toml"
 NOT_SETTINGS = frozenset({"TEPPR_TEST_DATA"})
 """Variables of the same prefix that are for the tests of teppr, not for teppr."""
 
-Megapixels = Annotated[float, Field(gt=0)]
+Megapixels = Annotated[float, Field(gt=0, le=178)]
+"""Beyond 178.9 the decoder opens nothing (`images.MOST_PIXELS`)."""
 
 
 class ServedModels(BaseModel):
@@ -118,7 +119,7 @@ class Settings(BaseModel):
         "terminal, else JSON.",
     )
     max_image_megapixels: Megapixels = Field(
-        64.0, description="Largest image that is decoded; beyond it a file counts as a decompression bomb."
+        64.0, description="Largest image that is decoded, at most 178; beyond it a file counts as a decompression bomb."
     )
     clip_tolerance_px: float = Field(
         2.0,

@@ -14,6 +14,7 @@ from PIL import Image
 
 from teppr import images
 from teppr.errors import BadImage
+from teppr.settings import Settings
 
 HEADS = (
     b"",
@@ -80,8 +81,13 @@ def test_four_inks_become_rgb() -> None:
             "git lfs pull",
             id="pointer",
         ),
-        pytest.param(_png_that_claims(10_000, 10_000), "bomb", "100.0 megapixels", id="100 megapixels"),
-        pytest.param(_png_that_claims(60_000, 60_000), "bomb", "too many pixels", id="3600 megapixels"),
+        pytest.param(_png_that_claims(10_000, 10_000), "bomb", "100.0 megapixels; the limit", id="100 megapixels"),
+        pytest.param(
+            _png_that_claims(60_000, 60_000),
+            "bomb",
+            "179 megapixels; the limit is 64.0 (setting max_image",
+            id="3600 megapixels",
+        ),
         pytest.param(_png_that_claims(40, 30), "truncated", "does not decode whole", id="no pixels"),
         pytest.param(images.encode_jpeg(PICTURE)[:300], "truncated", "a.jpg", id="cut off"),
     ],
@@ -90,6 +96,14 @@ def test_what_is_no_image_is_refused_with_the_reason(data: bytes, reason: str, s
     with pytest.raises(BadImage, match=re.escape(says)) as caught:
         images.decode(data, name="a.jpg")
     assert caught.value.reason == reason
+
+
+def test_what_pillow_opens_at_most_is_what_the_setting_is_bounded_by() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert images.MOST_PIXELS == 2 * Image.MAX_IMAGE_PIXELS
+    assert Settings(max_image_megapixels=178).max_image_pixels < images.MOST_PIXELS
+    with pytest.raises(ValueError, match="178"):
+        Settings(max_image_megapixels=179)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

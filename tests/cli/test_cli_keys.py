@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from teppr.cli.keys import ACCEPTED_WITHIN_S
 from teppr.cli.main import run
 from teppr.keys import KEY, hash_of
+from teppr.serving.security import REFRESH_S
 from teppr.testing.commands import Cli
 
 
@@ -51,6 +53,16 @@ def test_for_people_the_key_stands_alone_on_the_first_line(cli: Cli, home: Path)
     assert cli("keys", "create", "acme", "--role", "client") == 0
     assert KEY.fullmatch(cli.out.splitlines()[0])
     assert f"next: teppr --home {home} keys list" in cli.out
+
+
+def test_a_new_key_comes_with_the_time_until_services_accept_it(cli: Cli) -> None:
+    assert ACCEPTED_WITHIN_S == REFRESH_S
+    says = f"accept it within {REFRESH_S:g} s"
+    key_id = create(cli)["id"]
+    assert cli("keys", "create", "acme", "--role", "client") == 0
+    assert says in cli.out
+    assert cli("keys", "rotate", key_id) == 0
+    assert says in cli.out
 
 
 def test_a_revoked_key_stays_on_the_list(cli: Cli) -> None:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from teppr.errors import BadInput, Missing, Refused, TepprError, UnknownName
 from teppr.ops.control import Desk, Errand, order
 from teppr.serving import queue
+from teppr.serving.logs import JsonLines
 from teppr.testing.service import running_queue
 
 Given = dict[str, Any]
@@ -90,6 +92,17 @@ def test_what_went_wrong_comes_back_as_what_it_is(
         ask(**what)
     assert type(raised.value) is kind
     assert ask(do="add", numbers=[4]) == {"total": 4}
+
+
+def test_an_order_is_logged_in_words_and_for_machines_as_it_came(
+    ask: Callable[..., Given], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "teppr.ops")
+    ask(do="add", numbers=[], model={"names": ["a-b-1", "a-b-2"], "processes": 2, "memory_limit": ""})
+    (record,) = caplog.records
+    assert record.getMessage() == "order: add names=a-b-1,a-b-2 processes=2"
+    line = orjson.loads(JsonLines("service").format(record))
+    assert line["order"]["model"] == {"names": ["a-b-1", "a-b-2"], "processes": 2, "memory_limit": ""}
 
 
 def test_a_service_that_ended_is_not_waited_for(queue_url: str) -> None:

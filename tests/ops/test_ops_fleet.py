@@ -11,6 +11,7 @@ import pytest
 
 from teppr.registry.releases import Registry
 from teppr.testing.background import Up, up
+from teppr.testing.bundles import small_bundle
 from teppr.testing.releases import small_release
 from teppr.testing.service import until
 
@@ -106,6 +107,44 @@ def test_a_model_that_takes_anothers_place_has_its_limits_unless_it_is_told_othe
         assert (server["models"], server["memory_limit"]) == (["acme-ods-3"], "2GiB")
 
 
+def test_a_folder_is_that_of_whoever_orders(
+    service: Up, picture: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_bundle(tmp_path / "bundle", "acme-ods-5")
+    monkeypatch.chdir(tmp_path)
+    assert service("load", "./bundle")["models"] == ["acme-ods-5"]
+    assert service.ask(picture, "acme-ods-5").json()["type"] == "acme-ods-5"
+    assert service("unload", "bundle")["models"] == ["acme-ods-5"]
+
+
+def servers_of(service: Up, key: str) -> list[str]:
+    return [process["name"] for process in service.status()["processes"] if process["models"] == [key]]
+
+
+def test_a_model_that_is_served_gets_the_processes_of_the_one_whose_place_it_takes(home: Path, picture: bytes) -> None:
+    with up(home, "--model", "acme-ods-1", "--port", 0, "--processes", 2) as service:
+        assert service("load", "acme-ods-2") == {"models": ["acme-ods-2"], "processes": 1}
+        service("swap", "acme-ods-1", "acme-ods-2")
+        assert servers_of(service, "acme-ods-2") == ["acme-ods-2:1", "acme-ods-2:2"]
+        service("load", "acme-ods-3")
+        service("swap", "acme-ods-2", "acme-ods-3", "--processes", 1)
+        assert servers_of(service, "acme-ods-3") == ["acme-ods-3:1"]
+        assert service.ask(picture).json()["type"] == "acme-ods-3"
+
+
+def test_a_model_that_is_served_has_as_many_processes_as_are_asked_for_later(service: Up, picture: bytes) -> None:
+    with asked_all_the_while(service, picture, "acme-ods") as answers:
+        assert service("load", "acme-ods-1", "--processes", 3) == {"models": ["acme-ods-1"], "processes": 3}
+        assert len(servers_of(service, "acme-ods-1")) == 3
+        assert service("load", "acme-ods-1", "--processes", 1)["processes"] == 1
+        assert len(servers_of(service, "acme-ods-1")) == 1
+    assert set(answers) == {(200, "acme-ods-1")}
+    code, says = service.refused("load", "acme-ods-1", "--processes", 2, "--memory-limit", "1GiB")
+    assert code == 1
+    assert "with limits of its own" in says
+    assert servers_of(service, "acme-ods-1") == ["acme-ods-1:1"]
+
+
 def test_a_canary_gets_its_share_and_a_request_that_is_repeated_the_same_model(service: Up, picture: bytes) -> None:
     service("load", "acme-ods-3")
     service("route", "acme-ods", "acme-ods-1=50", "acme-ods-3=50")
@@ -141,7 +180,12 @@ def test_a_shadow_is_counted_and_never_answers(service: Up, picture: bytes) -> N
 
 
 def test_what_cannot_be_loaded_is_refused_with_its_reason_and_all_stays_as_it_was(service: Up, picture: bytes) -> None:
-    assert "there is no release 'acme-ods-9'" in service.refused("load", "acme-ods-9")[1]
+    code, says = service.refused("load", "acme-ods-9")
+    assert code == 3
+    assert "there is no release 'acme-ods-9'" in says
+    code, says = service.refused("load", "bundles/none")
+    assert code == 3
+    assert f"there is no model bundle at {Path.cwd()}/bundles/none: no such folder" in says
     assert "acme-ods-1 is served already" in service.refused("load", "acme-ods-1")[1]
     code, says = service.refused("load", "acme-ods-2", "--memory-limit", "40MiB")
     assert code == 3

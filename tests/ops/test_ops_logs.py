@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from teppr.errors import BadInput
+from teppr.errors import BadInput, UnknownName
 from teppr.ops import logs
 
 LINES = [
@@ -29,7 +29,27 @@ def test_the_last_lines_come_in_order(home: Path, log: Path) -> None:
 
 def test_of_one_process_only_its_lines_come(home: Path, log: Path) -> None:
     assert log.exists()
-    assert logs.last_lines(home, 9, "web:1") == [LINES[0], LINES[2]]
+    assert logs.last_lines(home, 9, logs.Wanted(process="web:1")) == [LINES[0], LINES[2]]
+
+
+def test_of_one_request_only_its_lines_come(home: Path, log: Path) -> None:
+    text = "2026-01-01 10:00:03,000 [web:1] INFO POST /predict 200 91.7 ms {} -"
+    as_json = '{{"level":"info","process":"web:2","message":"GET /","request_id":"{}"}}'
+    wrote = [line.format(each) for line in (text, as_json) for each in ("a-1", "a-12", "b.a-1")]
+    with log.open("a") as file:
+        file.write("\n".join(wrote) + "\n")
+    assert logs.last_lines(home, 9, logs.Wanted(request="a-1")) == [wrote[0], wrote[3]]
+    assert logs.last_lines(home, 9, logs.Wanted(request="a-1", process="web:2")) == [wrote[3]]
+    assert logs.last_lines(home, 9, logs.Wanted(request="a.1")) == []
+
+
+def test_a_process_that_there_is_none_of_is_refused_with_those_there_are(home: Path, log: Path) -> None:
+    with log.open("a") as file:
+        file.write('{"time":"2026","level":"info","process":"queue","pid":1,"message":"[no] process"}\n')
+    logs.check_process(home, "web:1")
+    logs.check_process(home, "queue")
+    with pytest.raises(UnknownName, match=r"no process 'web:2'; did you mean 'web:1'\?; known: a-b-1:1, queue, web:1$"):
+        logs.check_process(home, "web:2")
 
 
 def test_without_a_log_it_says_what_writes_one(home: Path) -> None:

@@ -57,6 +57,11 @@ def test_where_nothing_is_said_it_says_what_to_write(tmp_path: Path) -> None:
         plan("", tmp_path)
 
 
+def test_a_memory_limit_that_is_none_is_refused_with_its_models(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"memory_limit of acme-ods@production: .* such as 2GiB, got 'fifty'"):
+        plan(TOML.replace("2GiB", "fifty"), tmp_path)
+
+
 def test_two_webs_on_one_port_are_refused_and_on_any_free_one_are_not() -> None:
     models = [ModelPlan(names=("a-b-1",))]
 

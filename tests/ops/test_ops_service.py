@@ -17,7 +17,7 @@ from teppr.ops import state
 from teppr.registry.releases import Registry
 from teppr.testing.background import Up, teppr, up
 from teppr.testing.releases import small_release
-from teppr.testing.service import until
+from teppr.testing.service import running_queue, until
 
 pytestmark = pytest.mark.slow
 
@@ -132,6 +132,10 @@ def test_the_log_has_what_each_process_says(served: Up, picture: bytes) -> None:
     web = process(served.status(), "web:")["name"]
     assert web in logged("--process", web)[0]
     assert logged("--process", "acme-ods-1:1") == []
+    assert served("logs", "--request", request_id)["lines"] == logged()
+    code, says = served.refused("logs", "--process", "nope")
+    assert code == 2
+    assert web in says
 
 
 def test_down_ends_all_of_it_and_a_second_time_nothing(tmp_path: Path) -> None:
@@ -146,6 +150,11 @@ def test_down_ends_all_of_it_and_a_second_time_nothing(tmp_path: Path) -> None:
         assert "nothing runs" in says
         code, says = service.refused("load", "acme-ods-1")
         assert code == 3
+        code, says = service.refused("route")
+        assert code == 3
+        (sentence,) = says.splitlines()
+        assert f"does not answer (No such file or directory); nothing runs in {tmp_path}; start it: teppr " in sentence
+        assert "redis_url" not in sentence
 
 
 def test_a_service_that_was_killed_leaves_nothing_and_is_not_believed(tmp_path: Path) -> None:
@@ -198,8 +207,20 @@ def test_a_model_beyond_its_memory_limit_is_refused_with_the_figures(tmp_path: P
     limited = TOML.replace("2GiB", "40MiB").replace("@production", "-1").split('[[serve.models]]\nmodel = "acme-rld')[0]
     (tmp_path / "teppr.toml").write_text(limited + "[[serve.webs]]\nport = 0\n")
     says = fails(tmp_path)
-    assert "40 MiB" in says
-    assert "--memory-limit" in says
+    assert says.count("the limit is 40 MiB") == 1
+    assert "raise it (memory_limit in teppr.toml" in says
+    served = teppr(tmp_path, "serve")
+    assert served.returncode == 3
+    assert served.stderr.count("the limit is 40 MiB") == 1
+
+
+def test_a_memory_limit_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "teppr.toml").write_text(TOML.replace("2GiB", "fifty"))
+    done = teppr(tmp_path, "up")
+    assert done.returncode == 2
+    assert "memory_limit of acme-ods@production: a memory limit is a number with MiB or GiB" in done.stderr
+    assert "got 'fifty'" in done.stderr
+    assert not (tmp_path / "logs").exists()
 
 
 def test_without_models_it_says_what_to_write(tmp_path: Path) -> None:
@@ -224,3 +245,11 @@ def test_a_model_server_alone_names_all_that_it_misses(tmp_path: Path) -> None:
     assert "the queue at unix://" in done.stderr
     assert "'acme-ods-1'" in done.stderr
     assert "'acme-ods-2'" in done.stderr
+
+
+def test_a_model_server_with_its_queue_names_the_models_that_it_misses(tmp_path: Path) -> None:
+    with running_queue(tmp_path):
+        done = teppr(tmp_path, "model-server", "--model", "acme-ods-1", "--model", "./none")
+    assert done.returncode == 3
+    assert "'acme-ods-1'" in done.stderr
+    assert "there is no model bundle at none" in done.stderr

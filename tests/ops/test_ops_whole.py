@@ -46,6 +46,17 @@ def test_a_missing_model_is_named(home: Path) -> None:
         found(plan("acme-ods-9"), Settings(home=home))
 
 
+@pytest.mark.parametrize("name", ["bundles/none", "./none", "~/none"])
+def test_a_folder_that_is_not_there_is_no_release(name: str, home: Path) -> None:
+    with pytest.raises(Missing, match=f"^there is no model bundle at {Path(name)}: no such folder"):
+        found(plan(name), Settings(home=home))
+
+
+def test_a_folder_without_a_bundle_is_named(tmp_path: Path, home: Path) -> None:
+    with pytest.raises(Missing, match=r"is no model bundle: it has no MANIFEST\.json"):
+        found(plan(tmp_path), Settings(home=home))
+
+
 def test_a_changed_bundle_is_named(tmp_path: Path, home: Path) -> None:
     broken = small_bundle(tmp_path / "broken")
     with broken.network.open("ab") as network:

@@ -174,6 +174,24 @@ def test_a_broken_tensor_is_refused_in_the_protocols_shape(
     assert says in response.json()["error"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "says"),
+    [
+        ("GET", "/v2/nope", 404, "there is nothing at '/v2/nope'"),
+        ("GET", "/v2/models/acme-ods-1/config", 404, "there is nothing at"),
+        ("DELETE", "/v2/models/acme-ods-1", 405, "does not take DELETE; it takes GET"),
+    ],
+    ids=["path", "extension", "method"],
+)
+def test_what_is_not_there_is_refused_in_the_protocols_shape(
+    client: httpx.Client, method: str, path: str, status: int, says: str
+) -> None:
+    answer = client.request(method, path)
+    assert answer.status_code == status
+    assert answer.json().keys() == {"error"}
+    assert says in answer.json()["error"]
+
+
 def test_bodies_are_read_within_limits(client: httpx.Client) -> None:
     large = client.post(f"/v2/models/{KEY}/infer", content=bytes(5_000_000))
     assert (large.status_code, set(large.json())) == (413, {"error"})

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from teppr.keys import ApiKey, NewKey
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+ACCEPTED_WITHIN_S = 2.0
+"""How often services ask for all keys (`serving.security`, which takes its time to import)."""
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as teppr keys list shows it.")]
 
 
@@ -34,7 +36,7 @@ def create(
 ) -> None:
     r"""Make a key; it is shown this once, and only what it is recognised by is kept.
 
-    A running service takes it within 5 seconds. With --json: the key under "key", and what teppr keys list shows.
+    A running service accepts it within 2 seconds. With --json: the key under "key", and what teppr keys list shows.
 
     \b
     Examples:
@@ -112,7 +114,8 @@ def rotate(
 ) -> None:
     r"""Make a new key for the same client, with the same role, limits and lifetime; it is shown this once.
 
-    The old one holds until the overlap ends, so that the client can change over without a pause. A key that others
+    The old one holds until the overlap ends, so that the client can change over without a pause; a running service
+    accepts the new one within 2 seconds. A key that others
     may have seen is better revoked.
 
     \b
@@ -141,6 +144,7 @@ def _show_new(session: Session, new: NewKey, *, as_json: bool) -> None:
     typer.echo(new.text)
     until = "for ever" if key.expires is None else f"until {key.expires:%Y-%m-%d %H:%M} UTC"
     typer.echo(f"key {key.id} of {key.name}: {key.role}, holds {until}; it is shown this once, so keep it now")
+    typer.echo(f"services that run accept it within {ACCEPTED_WITHIN_S:g} s, not before")
     typer.echo("use:  curl -H 'Authorization: Bearer <key>' -F image=@photo.jpg URL/api/vision/v2/predict")
     say_next(session, "keys", "list")
 

@@ -38,8 +38,8 @@ def load(
     r"""Serve another model by the service that runs; what it serves already goes on as before.
 
     The model loads at low priority in processes of its own. It lasts until the service ends; write it into teppr.toml
-    for longer. Until a route says otherwise, <org>-<problem> means the release that was there first. With --json:
-    {"models", "processes"}.
+    for longer. Until a route says otherwise, <org>-<problem> means the release that was there first. A model that is
+    served already gets the number of processes that --processes says. With --json: {"models", "processes"}.
 
     \b
     Examples:
@@ -69,7 +69,7 @@ def unload(
       teppr unload acme-ods-9
       teppr unload acme-rld@production --json
     """
-    done = _ordered(ctx.obj, f"unloading {name}", {"do": "unload", "name": name})
+    done = _ordered(ctx.obj, f"unloading {name}", {"do": "unload", "name": _seen_from_anywhere(name)})
     if as_json:
         print_json(done)
     else:
@@ -100,7 +100,9 @@ def swap(
       teppr swap acme-ods@production acme-ods@production    # after the alias was moved
     """
     model = _plan(new, processes, max_batch, max_wait_ms, memory_limit, gpu_memory_mib)
-    done = _ordered(ctx.obj, f"swapping {old} for {new}", {"do": "swap", "old": old, "model": model})
+    done = _ordered(
+        ctx.obj, f"swapping {old} for {new}", {"do": "swap", "old": _seen_from_anywhere(old), "model": model}
+    )
     if as_json:
         print_json(done)
     else:
@@ -118,13 +120,22 @@ def running_service(session: Session) -> ServiceState:
     return here
 
 
+def _seen_from_anywhere(name: str) -> str:
+    """The name, or where it is a folder its whole path: the service stands in another folder than who orders."""
+    from pathlib import Path
+
+    from teppr.registry.releases import is_path
+
+    return str(Path(name).resolve()) if is_path(name) else name
+
+
 def _plan(
     name: str, processes: int, max_batch: int, max_wait_ms: int, memory_limit: str, gpu_memory_mib: int
 ) -> dict[str, Any]:
     from teppr.ops.plan import ModelPlan
 
     plan = ModelPlan(
-        names=(name,),
+        names=(_seen_from_anywhere(name),),
         processes=processes,
         max_batch=max_batch,
         max_wait_ms=max_wait_ms,
@@ -142,7 +153,7 @@ def _ordered(session: Session, title: str, what: dict[str, Any]) -> dict[str, An
 
     here = running_service(session)
     home = session.settings.home
-    check(here.queue_url)
+    check(here.queue_url, f"how the service does: {session.command('status')}")
     with connect(here.queue_url) as asking, progress(title) as bar:
 
         def lives() -> bool:

@@ -63,7 +63,7 @@ def model_server(
     from teppr.serving.gently import at_low_priority
     from teppr.serving.logs import log_to_stderr
     from teppr.serving.memory import mib_of
-    from teppr.serving.queue import check, url_of
+    from teppr.serving.queue import url_of
 
     log = logging.getLogger("teppr.serving")
     session: Session = ctx.obj
@@ -72,7 +72,7 @@ def model_server(
     log_to_stderr(process or "model-server", settings.log_format)
     names = dict(zip(asked_as or model, model, strict=True))
     try:
-        check(queue_url)
+        session.check_queue()
     except Missing as error:
         raise Missing("\n".join([str(error), *_not_there(settings.home, names)])) from error
     limit_mib = mib_of(memory_limit) if memory_limit else 0
@@ -85,7 +85,8 @@ def model_server(
     try:
         models = at_low_priority(wanted.done) if gently else wanted.done()
     except TepprError as error:
-        _leave_word(queue_url, error)
+        if _left_word(queue_url, error) and process:
+            raise typer.Exit(error.exit_code) from error  # whoever started this process says why
         raise
 
     from teppr.serving.model_server import ModelServer, ServerLimits
@@ -110,9 +111,10 @@ class Loading:
     gpu_memory_mib: int
 
     def done(self) -> dict[str, Runtime]:
-        """The models, loaded and warm; raises Missing where they leave no room within the memory limit."""
+        """The models, loaded and warm; raises Missing where one is not there, or no room is left within the limit."""
         import cv2
 
+        from teppr.ops.whole import all_named
         from teppr.registry.releases import Registry
         from teppr.registry.runtime import Runtime
         from teppr.serving import model_server  # noqa: F401 - all that serving needs, so that it is not loaded later
@@ -125,11 +127,13 @@ class Loading:
         check_room(self.limit_mib, f"the libraries that run {what}")
         limit_process(self.limit_mib)
         registry = Registry(self.home)
+        bundles = {}
+        with all_named() as needs:
+            for name, wanted in self.names.items():
+                with needs():
+                    bundles[name] = registry.find(wanted)
         with loading(self.limit_mib, what):
-            models = {
-                name: Runtime(registry.find(wanted), gpu_memory_mib=self.gpu_memory_mib)
-                for name, wanted in self.names.items()
-            }
+            models = {name: Runtime(bundle, gpu_memory_mib=self.gpu_memory_mib) for name, bundle in bundles.items()}
         check_room(self.limit_mib, what)
         return models
 
@@ -145,10 +149,12 @@ def _not_there(home: Path, names: Mapping[str, str]) -> Iterator[str]:
             yield str(error)
 
 
-def _leave_word(queue_url: str, error: TepprError) -> None:
-    """Let whoever started this process know why it does not come to serve, besides the log."""
+def _left_word(queue_url: str, error: TepprError) -> bool:
+    """Let whoever started this process know why it does not come to serve; whether the queue took it."""
     from teppr.serving.directory import tell_refusal
     from teppr.serving.queue import QUEUE_ERRORS, connect
 
     with suppress(*QUEUE_ERRORS), connect(queue_url) as queue:
         tell_refusal(queue, str(error))
+        return True
+    return False

@@ -44,9 +44,7 @@ def route(
     from teppr.serving.shadow import forget_figures, read_figures
 
     session: Session = ctx.obj
-    url = queue.url_of(session.settings)
-    queue.check(url)
-    with queue.connect(url) as asking:
+    with queue.connect(session.check_queue()) as asking:
         if name is None and (shares or shadow or back):
             raise BadInput("say which name: teppr route acme-ods acme-ods-8=95 acme-ods-9=5")
         if name is not None and back:

@@ -72,6 +72,17 @@ class Session:
             raise BadInput(f"nothing is on record in {where} yet; {self.command('annotations', 'ingest', 'FILE')}")
         return open_store(url, make=False)
 
+    def check_queue(self) -> str:
+        """The URL of the queue that is set, or of the home's own; raises Missing where it does not answer."""
+        from teppr.serving import queue
+
+        url = queue.url_of(self.settings)
+        if self.settings.redis_url:
+            queue.check(url)
+        else:
+            queue.check(url, f"nothing runs in {self.settings.home}; start it: {self.command('up')}")
+        return url
+
     @cached_property
     def who(self) -> str:
         """Who calls, as the audit log names them: the user as the system knows them, and the machine."""

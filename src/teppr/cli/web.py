@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import socket
 
     from teppr.serving.server import Address
-    from teppr.settings import Settings
 
 
 def web(
@@ -63,10 +62,10 @@ def web(
     log_to_stderr(process or "web", settings.log_format)
     wanted = Address(host=host or settings.host, port=settings.port if port is None else port)
     if fd is None:
-        bound = _listening(wanted, settings, queue_url)
+        bound = _listening(wanted, session)
     else:
         bound = socket.socket(fileno=fd)
-        queue.check(queue_url)
+        session.check_queue()
     address = Address(host=bound.getsockname()[0], port=bound.getsockname()[1])
     guard = guard_of(settings, address)
     if fd is None:
@@ -94,18 +93,17 @@ def web(
     Web(make_app(service, guard), bound, workers or max(1, (os.cpu_count() or 1) // 2)).run()
 
 
-def _listening(address: Address, settings: Settings, queue_url: str) -> socket.socket:
+def _listening(address: Address, session: Session) -> socket.socket:
     """The port, where queue and store are there too; raises Missing naming all that is not."""
     from teppr.ops.whole import all_named, check_store
-    from teppr.serving import queue
     from teppr.serving.server import listen
 
     bound = []
     with all_named() as needs:
         with needs():
-            check_store(settings)
+            check_store(session.settings)
         with needs():
-            queue.check(queue_url)
+            session.check_queue()
         with needs():
             bound.append(listen(address))
     return bound[0]

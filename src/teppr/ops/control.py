@@ -17,6 +17,7 @@ import orjson
 from teppr import errors
 from teppr.errors import BadInput, Missing, TepprError
 from teppr.serving import queue
+from teppr.serving.logs import FIELDS
 
 Errand: TypeAlias = Generator[None, None, dict[str, Any]]
 """What is done for an order, a step at a time so that watching goes on between them; gives what was done."""
@@ -81,7 +82,8 @@ class Desk:
         if errand is None:
             self._answer(what["id"], _failure(BadInput(f"a service does {', '.join(self._errands)}, not {what['do']}")))
         else:
-            log.info("order: %s", {name: value for name, value in what.items() if name != "id"})
+            wants = {name: value for name, value in what.items() if name != "id"}
+            log.info("order: %s", in_words(wants), extra={FIELDS: {"order": wants}})
             self._under_way = (what["id"], errand(what))
 
     def _go_on(self, identity: str, errand: Errand) -> None:
@@ -90,6 +92,7 @@ class Desk:
         except StopIteration as end:
             self._end(identity, {"done": end.value})
         except TepprError as error:
+            log.warning("order not done: %s", error)
             self._end(identity, _failure(error))
         except Exception as error:
             # Whatever it is: the processes have to be watched on.
@@ -106,6 +109,18 @@ class Desk:
             self._asking.expire(f"{self.name}:{identity}", KEPT_S)
         except queue.QUEUE_ERRORS as error:
             log.warning("an order's answer is lost, the queue does not take it: %s", error)
+
+
+def in_words(what: Mapping[str, Any]) -> str:
+    """An order as a line for people: "load names=acme-ods-9 processes=2"; what it does not say is left out."""
+    said: dict[str, Any] = {}
+    for name, value in what.items():
+        said |= value if isinstance(value, Mapping) else {name: value}
+    do = said.pop("do")
+    words = {
+        name: ",".join(map(str, value)) if isinstance(value, list) else value for name, value in said.items() if value
+    }
+    return " ".join([do, *(f"{name}={value}" for name, value in words.items())])
 
 
 def _failure(error: TepprError) -> dict[str, Any]:

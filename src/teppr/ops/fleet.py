@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from teppr.errors import AlreadyThere, Missing, Refused, UnknownName
+from teppr.errors import AlreadyThere, Missing, Refused, TepprError, UnknownName
 from teppr.ops.control import Errand
 from teppr.ops.jobs import Pinned, model_server_job, numbered
 from teppr.ops.plan import ModelPlan, inheriting
 from teppr.ops.supervisor import Running, Supervisor
 from teppr.registry.bundle import Bundle
-from teppr.registry.releases import Registry
+from teppr.registry.releases import Registry, is_path
 from teppr.serving import queue, routes
 from teppr.serving.consumer import Consumer
 from teppr.serving.directory import Directory, read
 from teppr.serving.queue import Priority, stream_of
 from teppr.serving.routes import WHOLE, Route
 from teppr.serving.tasks import Failed
-from teppr.types import RELEASE_KEY
 
 Steps = Generator[None, None, None]
 LOAD_TIMEOUT_S = 600.0
@@ -75,8 +75,10 @@ class Fleet:
         return list(dict.fromkeys(key for loaded in self.loaded for key in loaded.keys))
 
     def start(self, plan: ModelPlan, *, gently: bool = False) -> Loaded:
-        """Start the plan's processes; raises what `Registry` raises where a model is not there."""
-        models = tuple(self._pinned(name) for name in plan.names)
+        """Start the plan's processes; raises Missing where a model is not there."""
+        return self._start(plan, tuple(self._pinned(name) for name in plan.names), gently=gently)
+
+    def _start(self, plan: ModelPlan, models: tuple[Pinned, ...], *, gently: bool) -> Loaded:
         keys = [model.key for model in models]
         servers: list[Running] = []
         for _ in range(plan.processes):
@@ -91,8 +93,22 @@ class Fleet:
         return loaded
 
     def load(self, plan: ModelPlan) -> Errand:
-        """Start servers of a model that is not served yet, and wait until they answer and webs know of them."""
-        loaded = yield from self._load(plan)
+        """Start servers of a model and wait until they answer and webs know of them.
+
+        One that is served already has as many processes as the plan says afterwards; raises AlreadyThere where it
+        has them, or has other limits.
+        """
+        (name,) = plan.names
+        served = self._serving(self._key_of(name))
+        if served is None:
+            loaded = yield from self._load(plan)
+        elif plan.processes in {0, len(served.servers)}:
+            raise AlreadyThere(
+                f"{', '.join(served.keys)} is served already by {len(served.servers)} processes; "
+                "--processes gives it another number"
+            )
+        else:
+            loaded = yield from self._resize(served, plan)
         yield from _during(SETTLE_S)
         return {"models": loaded.keys, "processes": len(loaded.servers)}
 
@@ -122,15 +138,22 @@ class Fleet:
                 routes.forget(self._asking, name)
 
     def swap(self, old: str, plan: ModelPlan) -> Errand:
-        """Let another model take the place of one: it loads and warms up, all names lead to it, the old one ends."""
+        """Let another model take the place of one: it loads and warms up, all names lead to it, the old one ends.
+
+        One that is served already gets the processes that it lacks.
+        """
         leaving = self._alone(old)
         (before,) = leaving.models
         (name,) = plan.names
-        key = name if name in self.keys else self._pinned(name).key
+        key = self._key_of(name)
         if key == before.key:
             raise AlreadyThere(f"{name} is {key}, which is served already")
-        if key not in self.keys:
+        served = self._serving(key)
+        if served is None:
             yield from self._load(inheriting(plan, leaving.plan))
+        else:
+            enough = max(len(served.servers), len(leaving.servers))
+            yield from self._resize(served, replace(plan, processes=plan.processes or enough))
         for leading in self._leading_to(before.key) | {before.key}:
             self._lead(leading, before.key, key)
         yield from _during(SETTLE_S)
@@ -138,29 +161,63 @@ class Fleet:
         return {"models": [key], "ended": [before.key], "unanswered": left}
 
     def _pinned(self, name: str) -> Pinned:
-        """What a release, an alias or a bundle's folder means now; raises UnknownName, or Corrupt for a folder."""
-        if not RELEASE_KEY.fullmatch(name) and Path(name).is_dir():
-            return Pinned(name=name, what=name, key=Bundle.open(Path(name)).card.key)
-        key = self._registry.release(name).record.key
+        """What a release, an alias or a bundle's folder means now; raises Missing where it is not there, or broken."""
+        try:
+            if is_path(name):
+                return Pinned(name=name, what=name, key=Bundle.open(Path(name)).card.key)
+            key = self._registry.release(name).record.key
+        except TepprError as error:
+            raise Missing(str(error)) from error  # as where the service starts
         return Pinned(name=name, what=key, key=key)
 
+    def _key_of(self, name: str) -> str:
+        return name if name in self.keys else self._pinned(name).key
+
+    def _serving(self, key: str) -> Loaded | None:
+        return next((loaded for loaded in self.loaded if key in loaded.keys), None)
+
     def _load(self, plan: ModelPlan) -> Generator[None, None, Loaded]:
-        plan = replace(plan, processes=plan.processes or 1)
-        for name in plan.names:
-            key = name if name in self.keys else self._pinned(name).key
-            if key in self.keys:
-                raise AlreadyThere(f"{key} is served already; to serve it otherwise, unload it first (teppr unload)")
-        loaded = self.start(plan, gently=True)
-        try:
+        loaded = self.start(replace(plan, processes=plan.processes or 1), gently=True)
+        with self._retired_on_failure(loaded):
+            self._keep_meanings(loaded)
             yield from self._until_ready(loaded)
+            for key in loaded.keys:
+                if key in (found := routes.all_routes(self._asking)) and key not in found[key].shares:
+                    routes.forget(self._asking, key)  # It was replaced once; now it answers itself again.
+        return loaded
+
+    def _resize(self, loaded: Loaded, plan: ModelPlan) -> Generator[None, None, Loaded]:
+        """Let models that are served have the plan's number of processes; raises AlreadyThere for other limits."""
+        if inheriting(replace(plan, names=(), processes=0), loaded.plan) != loaded.plan:
+            raise AlreadyThere(
+                f"{', '.join(loaded.keys)} is served already with limits of its own; to serve it with others, "
+                "unload it first (teppr unload)"
+            )
+        lacking = plan.processes - len(loaded.servers)
+        kept = list(zip(loaded.servers, loaded.pids, strict=True))[: plan.processes]
+        if lacking > 0:
+            more = self._start(replace(loaded.plan, processes=lacking), loaded.models, gently=True)
+            with self._retired_on_failure(more):
+                yield from self._until_ready(more)
+            self.loaded.remove(more)
+            kept += zip(more.servers, more.pids, strict=True)
+        for server in loaded.servers[plan.processes :]:
+            self._supervisor.retire(server)
+        servers, pids = zip(*kept, strict=True)
+        resized = replace(loaded, plan=replace(loaded.plan, processes=plan.processes), servers=servers, pids=pids)
+        self.loaded[self.loaded.index(loaded)] = resized
+        return resized
+
+    @contextmanager
+    def _retired_on_failure(self, loaded: Loaded) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             self._retire(loaded)
             raise
-        return loaded
 
     def _until_ready(self, loaded: Loaded) -> Steps:
         until = time.monotonic() + LOAD_TIMEOUT_S
-        self._keep_meanings(loaded)
         while not self._answer(loaded):
             for server, pid in zip(loaded.servers, loaded.pids, strict=True):
                 if server.restarts or not server.runs:
@@ -169,9 +226,6 @@ class Fleet:
             if time.monotonic() > until:
                 raise Missing(f"{', '.join(loaded.keys)} is not ready within {LOAD_TIMEOUT_S:g} s")
             yield
-        for key in loaded.keys:
-            if key in (found := routes.all_routes(self._asking)) and key not in found[key].shares:
-                routes.forget(self._asking, key)  # It was replaced once; now it answers itself again.
 
     def _answer(self, loaded: Loaded) -> bool:
         alive = {server.pid for server in self._directory().servers if server.alive}
@@ -214,7 +268,7 @@ class Fleet:
     def _alone(self, name: str) -> Loaded:
         """The processes of a model that shares them with no other; raises UnknownName, Refused."""
         for loaded in self.loaded:
-            if any(name in (model.name, model.key) for model in loaded.models):
+            if any(name in (model.name, model.key, str(Path(model.name).resolve())) for model in loaded.models):
                 if len(loaded.models) > 1:
                     raise Refused(
                         f"{name} shares its processes with {', '.join(key for key in loaded.keys if key != name)}; "

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from teppr.errors import BadInput
+from teppr.errors import BadInput, UnknownName
+from teppr.ops import state
 
 MOST_BYTES = 16 * 1024 * 1024
 KEPT = 3
 """Older logs beside the one that is written: service.log.1 is the newest of them."""
 LOOK_EVERY_S = 0.2
+_PROCESS = re.compile(r'^[\d-]+ [\d:,]+ \[([^\]]+)\] |^\{.*?"process":"([^"]+)"')
+"""Who wrote a line, as text and as JSON (`serving.logs`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which lines: of a process, of a request's id, or of both; "" = of all."""
+
+    process: str = ""
+    request: str = ""
+
+    def has(self, line: str) -> bool:
+        """Whether the line is one of them."""
+        if self.process and _process_of(line) != self.process:
+            return False
+        return not self.request or re.search(rf"(?<![\w.-]){re.escape(self.request)}(?![\w.-])", line) is not None
+
+
+ALL = Wanted()
 
 
 def path_of(home: Path) -> Path:
@@ -34,14 +56,24 @@ def rotated(home: Path) -> Path:
     return path
 
 
-def last_lines(home: Path, most: int, process: str = "") -> list[str]:
-    """At most so many lines from the log's end; process: only those of that process."""
+def check_process(home: Path, process: str) -> None:
+    """Raise UnknownName, with those there are, where no process of that name runs or ever wrote into the log."""
     with _open(home) as file:
-        return list(deque(_of(file, process), most))
+        wrote = {name for line in file if (name := _process_of(line))}
+    here = state.read(home)
+    known = wrote | {each.name for each in (here.processes if here else ())}
+    if process not in known:
+        raise UnknownName.of("process", process, known)
+
+
+def last_lines(home: Path, most: int, wanted: Wanted = ALL) -> list[str]:
+    """At most so many of these lines from the log's end."""
+    with _open(home) as file:
+        return list(deque(_of(file, wanted), most))
 
 
 def follow(
-    home: Path, most: int, process: str = "", wait: Callable[[float], None] = time.sleep
+    home: Path, most: int, wanted: Wanted = ALL, wait: Callable[[float], None] = time.sleep
 ) -> Generator[str, None, None]:
     """The last lines and then those that are written, without end; a log that is started afresh is followed too.
 
@@ -49,12 +81,12 @@ def follow(
     """
     file = _open(home)
     try:
-        yield from deque(_of(file, process), most)
+        yield from deque(_of(file, wanted), most)
         half = ""
         while True:
             half += file.readline()
             if half.endswith("\n"):
-                if _is_of(half, process):
+                if wanted.has(half):
                     yield half.rstrip("\n")
                 half = ""
             elif not half and _was_replaced(file, path_of(home)):
@@ -89,12 +121,13 @@ def _open(home: Path) -> TextIO:
         raise BadInput(f"there is no log in {home} yet; teppr up writes one") from error
 
 
-def _of(lines: TextIO, process: str) -> Iterator[str]:
-    return (line.rstrip("\n") for line in lines if _is_of(line, process))
+def _of(lines: TextIO, wanted: Wanted) -> Iterator[str]:
+    return (line.rstrip("\n") for line in lines if wanted.has(line))
 
 
-def _is_of(line: str, process: str) -> bool:
-    return not process or f"[{process}]" in line or f'"process":"{process}"' in line
+def _process_of(line: str) -> str:
+    found = _PROCESS.match(line)
+    return (found[1] or found[2]) if found else ""
 
 
 def _was_replaced(file: TextIO, path: Path) -> bool:

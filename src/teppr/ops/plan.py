@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from teppr.errors import BadInput
+from teppr.serving.memory import mib_of
 from teppr.serving.server import Address
 from teppr.settings import Settings
 
@@ -20,7 +21,7 @@ model = "acme-ods@production"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPlan:
-    """A model, or several in one process, and how many processes serve it.
+    """A model, or several in one process, and how many processes serve it; raises BadInput for a limit that is none.
 
     names: releases, aliases or bundle folders
     processes: 0 = as many as cores, shared among all models that say so
@@ -34,6 +35,14 @@ class ModelPlan:
     max_wait_ms: int = 0
     memory_limit: str = ""
     gpu_memory_mib: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.memory_limit:
+            return
+        try:
+            mib_of(self.memory_limit)
+        except BadInput as error:
+            raise BadInput(f"memory_limit of {', '.join(self.names)}: {error}") from error
 
 
 def inheriting(plan: ModelPlan, before: ModelPlan) -> ModelPlan:

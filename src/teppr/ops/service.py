@@ -89,13 +89,13 @@ class Service:
             self._told = now
 
     def _load(self, order: dict[str, Any]) -> Errand:
-        return self._fleet.load(_model_of(order))
+        return (yield from self._fleet.load(_model_of(order)))
 
     def _unload(self, order: dict[str, Any]) -> Errand:
         return self._fleet.unload(order["name"])
 
     def _swap(self, order: dict[str, Any]) -> Errand:
-        return self._fleet.swap(order["old"], _model_of(order))
+        return (yield from self._fleet.swap(order["old"], _model_of(order)))
 
 
 @contextmanager

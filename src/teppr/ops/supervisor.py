@@ -92,7 +92,9 @@ class Running:
             self.job.on_end(self.pid)
             self._pause_s = pause_s_after(time.monotonic() - self._started_at, self._pause_s)
             self._due_at = time.monotonic() + self._pause_s
-            log.warning("%s %s; started again in %.2f s", self.job.name, self.says(), self._pause_s)
+            why = self.job.why(self.pid)
+            says = f"{self.says()} - {why}" if why else self.says()
+            log.warning("%s %s; started again in %.2f s", self.job.name, says, self._pause_s)
         if time.monotonic() >= self._due_at:
             try:
                 self._process = self._started(self.job.command)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -91,9 +92,10 @@ class Registry:
     def find(self, name: str) -> Bundle:
         """The verified bundle of "acme-ods-8", of "acme-ods@production", or in a folder.
 
-        Raises UnknownName listing those there are, Corrupt naming the file that is not as it was published.
+        Raises UnknownName listing those there are, BadInput for a folder that is not there or holds no bundle, Corrupt
+        naming the file that is not as it was published.
         """
-        if not RELEASE_KEY.fullmatch(name) and Path(name).is_dir():
+        if is_path(name):
             return Bundle.open(Path(name))
         release = self.release(name)
         if problems := self._problems(release):
@@ -188,6 +190,13 @@ class Registry:
         if not isinstance(document, dict) or not all(isinstance(moves, list) and moves for moves in document.values()):
             raise Corrupt(f"{path} is no list of aliases: expected {{name: [{{key, moved}}, ...]}}")
         return document
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is that of a folder, be it there or not, rather than of a release or an alias."""
+    if RELEASE_KEY.fullmatch(name):
+        return False
+    return os.sep in name or name.startswith((".", "~")) or Path(name).is_dir()
 
 
 def parse_key(key: str) -> Release:

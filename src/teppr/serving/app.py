@@ -73,7 +73,7 @@ def make_app(service: Service, guard: Guard) -> FastAPI:
         app.include_router(api.routes(service), prefix=api.prefix)
     app.include_router(pages.router())
     _add_health(app, service)
-    refusals.install(app)
+    refusals.install(app, {api.prefix: api.failure for api in PROTOCOLS.all() if api.failure is not None})
     asking = [api.prefix + path for api in PROTOCOLS.all() for path in api.asking]
     app.add_middleware(Gate, is_closed=service.dispatcher.is_closed, paths=asking)
     app.add_middleware(Envelope, meter=service.dispatcher.meter)

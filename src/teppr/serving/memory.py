@@ -15,6 +15,7 @@ MIB = 1024 * 1024
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([MG])iB", re.IGNORECASE)
 NO_MEMORY = ("bad_alloc", "allocate memory")
 """What ONNX Runtime says of a network for which there is no memory."""
+MORE = "raise it (memory_limit in teppr.toml, else --memory-limit) or serve fewer models in a process"
 ROOM_0_1 = 0.1
 """Share of a limit that has to be free once the models are loaded and warm: requests need some."""
 
@@ -48,7 +49,7 @@ def loading(limit_mib: int, what: str) -> Iterator[None]:
             raise
         raise Missing(
             f"{what} cannot be loaded: the limit is {limit_mib} MiB, of which {before_mib:.0f} MiB were taken before; "
-            "raise --memory-limit or serve fewer models in a process"
+            f"{MORE}"
         ) from error
 
 
@@ -58,5 +59,5 @@ def check_room(limit_mib: int, what: str) -> None:
     if limit_mib and used_mib > (1 - ROOM_0_1) * limit_mib:
         raise Missing(
             f"{what} need {used_mib:.0f} MiB loaded and warm, and the limit is {limit_mib} MiB, of which "
-            f"{ROOM_0_1:.0%} are for requests; raise --memory-limit or serve fewer models in a process"
+            f"{ROOM_0_1:.0%} are for requests; {MORE}"
         )

@@ -185,7 +185,7 @@ class ModelServer:
         except BadImage as error:
             return Failed(status=IMAGE_STATUS.get(error.reason, 400), error=error.reason, detail=str(error))
         except MemoryError:
-            says = f"decoding {ask.name} needs more memory than the model server may have (--memory-limit)"
+            says = f"decoding {ask.name} needs more memory than the model server may have (memory_limit)"
             return Failed(status=413, error="too-large", detail=says)
 
 

@@ -132,16 +132,15 @@ def answers(queue: Connection) -> bool:
         return False
 
 
-def check(url: str) -> None:
-    """Raise Missing where no queue answers at `url`."""
+def check(url: str, remedy: str = "start it, or mend the setting redis_url (TEPPR_REDIS_URL)") -> None:
+    """Raise Missing, with the remedy, where no queue answers at `url`."""
     try:
         with connect(url) as queue:
             queue.ping()
     except (redis.RedisError, OSError) as error:
-        raise Missing(
-            f"the queue at {without_password(url)} does not answer: {error}; start it (teppr serve and teppr up start "
-            "one of their own), or name another by the setting redis_url (TEPPR_REDIS_URL)"
-        ) from error
+        # redis-py says where, which stands here already, and then why: "Error 2 connecting to ... No such file."
+        why = str(error).rstrip(".").rpartition(". ")[2]
+        raise Missing(f"the queue at {without_password(url)} does not answer ({why}); {remedy}") from error
 
 
 def make_streams(queue: redis.Redis, streams: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the service says when it does not answer: one JSON shape, whatever the reason.
+"""What the service says when it does not answer: one JSON shape, whatever the reason; a protocol may have its own.
 
     {"error": "unknown-model", "code": 404, "detail": "there is no model 'acme-ods-9' ...", "request_id": "..."}
 
@@ -7,9 +7,10 @@ Whatever a client can send ends here with a status of 4xx, or 503 when there is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeAlias
 
 import orjson
 from fastapi import FastAPI
@@ -25,6 +26,8 @@ from teppr.serving.safe_headers import SAFE_HEADERS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
+Shape: TypeAlias = Callable[[str], Mapping[str, object]]
+"""How a protocol says in JSON why there is no answer, given the sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +40,9 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def install(app: FastAPI) -> None:
-    """Let every failure of `app` be answered in the one shape."""
+def install(app: FastAPI, shapes: Mapping[str, Shape]) -> None:
+    """Let every failure of `app` be answered in the one shape, or below these prefixes of paths in theirs."""
+    app.state.failure_shapes = shapes
     app.add_exception_handler(TepprError, _ours)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _ours)
@@ -86,25 +90,31 @@ def _clause(problem: dict[str, object]) -> str:
 
 
 def answer_of(refusal: Declined, request_id: str) -> Response:
-    """The refusal of the request of that id."""
-    return _failure(request_id, refusal.status, refusal.error, str(refusal), refusal.headers)
+    """The refusal of the request of that id, in the service's own shape."""
+    body = _body(refusal.status, refusal.error, str(refusal), request_id)
+    return _failure(body, refusal.status, request_id, refusal.headers)
 
 
 def _answer(
     request: Request, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    return _failure(request_id_of(request), status, error, detail, headers)
+    shapes: Mapping[str, Shape] = request.app.state.failure_shapes
+    path, request_id = f"{request.url.path}/", request_id_of(request)
+    shape = next((shapes[prefix] for prefix in shapes if path.startswith(f"{prefix}/")), None)
+    body = _body(status, error, detail, request_id) if shape is None else shape(without_secrets(detail))
+    return _failure(body, status, request_id, headers or {})
 
 
-def _failure(
-    request_id: str, status: int, error: str, detail: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    body = {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
+def _body(status: int, error: str, detail: str, request_id: str) -> dict[str, object]:
+    return {"error": error, "code": status, "detail": without_secrets(detail), "request_id": request_id}
+
+
+def _failure(body: Mapping[str, object], status: int, request_id: str, headers: Mapping[str, str]) -> Response:
     return Response(
         orjson.dumps(body),
         status_code=status,
         media_type="application/json",
-        headers={**(headers or {}), REQUEST_ID_HEADER: request_id},
+        headers={**headers, REQUEST_ID_HEADER: request_id},
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from teppr.plugins import Plugins
 from teppr.serving.dispatch import Dispatcher
+from teppr.serving.refusals import Shape
 from teppr.serving.upload import UploadLimits
 
 
@@ -26,12 +27,14 @@ class Api:
     """An API: its name, the path that its routes begin with, and what makes them for a service.
 
     asking: paths below the prefix at which a person waits for a prediction; refused unread while there is no place
+    failure: the JSON in which everything below the prefix says why it does not answer; None = the service's own
     """
 
     name: str
     prefix: str
     routes: Callable[[Service], APIRouter]
     asking: tuple[str, ...] = ()
+    failure: Shape | None = None
 
 
 PROTOCOLS: Plugins[Api] = Plugins("teppr.serving.protocols", Api, "protocol")

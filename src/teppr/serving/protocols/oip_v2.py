@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
-import orjson
 from fastapi import APIRouter, Header, Path
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from teppr import __version__
-from teppr.errors import TepprError, UnknownName
+from teppr.errors import UnknownName
 from teppr.serving.attendance import while_attended
 from teppr.serving.declined import Declined
 from teppr.serving.dispatch import Sender
@@ -24,7 +20,6 @@ from teppr.serving.protocols._oip_tensors import INPUT, InferRequest, Tensor, re
 from teppr.serving.protocols._vision_answers import boxes_of
 from teppr.serving.protocols.contract import Api, Service
 from teppr.serving.queue import Priority
-from teppr.serving.refusals import refusal_of
 from teppr.serving.security import REFUSALS, needs
 from teppr.serving.sender import sender_of
 from teppr.serving.tasks import Ask, Found
@@ -120,30 +115,12 @@ class InferAnswer(BaseModel):
     outputs: list[OutputTensor]
 
 
-class OipRoute(APIRoute):
-    """A route whose refusals have the shape of this protocol."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Answer, or say why not; called by FastAPI."""
-        answer = super().get_route_handler()
-
-        async def answer_or_say(request: Request) -> Response:
-            try:
-                return await answer(request)
-            except (TepprError, RequestValidationError) as error:
-                refusal = refusal_of(error)
-                said = orjson.dumps({"error": refusal.detail})
-                return Response(said, refusal.status, refusal.headers, media_type="application/json")
-
-        return answer_or_say
-
-
 def routes(service: Service) -> APIRouter:
     """The routes of this API for a service."""
-    router = APIRouter(tags=[NAME], route_class=OipRoute)
+    router = APIRouter(tags=[NAME])
     _add_health(router, service)
     refusals = _failures(*map(int, REFUSALS))
-    asking = APIRouter(tags=[NAME], route_class=OipRoute, dependencies=[needs("client")], responses=refusals)
+    asking = APIRouter(tags=[NAME], dependencies=[needs("client")], responses=refusals)
     _add_models(asking, service)
     _add_infer(asking, service)
     router.include_router(asking)
@@ -260,6 +237,10 @@ def _metadata(card: ModelCard) -> ModelMetadata:
     return ModelMetadata(name=card.key, versions=[_version_of(card)], platform=PLATFORM, inputs=INPUTS, outputs=OUTPUTS)
 
 
+def _failure(says: str) -> dict[str, object]:
+    return OipFailure(error=says).model_dump()
+
+
 def _failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": OipFailure} for status in statuses}
 
@@ -273,4 +254,4 @@ BODY = {
         },
     }
 }
-PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes)
+PLUGIN = Api(name=NAME, prefix=PREFIX, routes=routes, failure=_failure)
