@@ -51,6 +51,8 @@ MB = 1e6
 TOLD_EVERY_S = 60.0
 ACCEPTED, GONE = 202, 499
 MIXED_CLIENTS = 6
+FAULTS = {"500", "502"}
+"""Busy (503) and late (504) are answers that a client can live with."""
 
 
 def kills(options: argparse.Namespace) -> None:
@@ -203,7 +205,7 @@ def endurance(options: argparse.Namespace) -> None:
             each.result()
     third = max(1, len(told) // 3)
     first, last = statistics.mean(told[:third]), statistics.mean(told[-third:])
-    faults = sum(count for what, count in seen.items() if what.split()[-1][0] == "5" and what != "late 504")
+    faults = sum(count for what, count in seen.items() if what.split()[-1] in FAULTS)
     print(f"memory: first third {first:.0f} MB, last third {last:.0f} MB: {last / first:.3f} x;  faults: {faults}")
 
 

@@ -33,7 +33,7 @@ def client(answering: Answering) -> Iterator[httpx.Client]:
     app = FastAPI()
     app.state.guard = OFF
     app.include_router(router, prefix="/api")
-    refusals.install(app)
+    refusals.install(app, {})
     with answering(app) as made:
         yield made
 
