@@ -106,7 +106,13 @@ def _mask_rcnn(folder: Path) -> ModelCard:
     torch.manual_seed(7)
     architecture = ARCHITECTURES.load("mask_rcnn")
     network = architecture.build(
-        BuildOptions(label_count=len(labels), image_size_px=IMAGE_SIZE_PX, backbone="mobilenet_v2", weights="imagenet")
+        BuildOptions(
+            label_count=len(labels),
+            image_size_px=IMAGE_SIZE_PX,
+            backbone="mobilenet_v2",
+            weights="imagenet",
+            task="segment",
+        )
     )
     samples = [_sample(picture, labels, i) for i, picture in enumerate(_pictures())]
     groups = architecture.trainable(network, "heads")

@@ -168,8 +168,13 @@ def size_to_fit(size_wh: tuple[int, int], longer_side_px: int) -> tuple[int, int
     return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
 
 
+def resize_for_network(pixels: Pixels, image_size_px: int, *, square: bool) -> Pixels:
+    """The image as a network takes it: what training and prediction both feed it, to the bit."""
+    return resize_to_square(pixels, image_size_px) if square else resize_to_fit(pixels, image_size_px)
+
+
 def resize_to_fit(pixels: Pixels, longer_side_px: int) -> Pixels:
-    """The image at `size_to_fit`: what training and prediction both feed the network, to the bit."""
+    """The image at `size_to_fit`."""
     height, width = pixels.shape[:2]
     return _resized(pixels, size_to_fit((width, height), longer_side_px))
 

@@ -400,6 +400,11 @@ class ModelCard:
         if not self.labels:
             raise BadInput(f"a model needs at least one label, got none - model {self.key}")
 
+    @property
+    def learned(self) -> str:
+        """The name of what the network was trained for, see `teppr.tasks`; one made elsewhere says only its task."""
+        return str(self.source.get("task", self.task))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:

@@ -20,7 +20,7 @@ def build(weights: str, *, backbone: str = "mobilenet_v2", image_size_px: int = 
             image_size_px=image_size_px,
             backbone=backbone,
             weights=weights,
-            with_masks=with_masks,
+            task="segment" if with_masks else "detect",
         )
     )
     assert isinstance(network, Rcnn)

@@ -1,6 +1,8 @@
 """What training is fed: images and truth in the same pixels."""
 
 import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,10 +14,16 @@ from teppr.datasets.loader import SampleDataset, load_sample, scaled_bitmap, sca
 from teppr.datasets.snapshot import SnapshotImage
 from teppr.errors import BadImage, Corrupt
 from teppr.geometry import bitmap_of_mask, mask_of_bitmap
-from teppr.images import encode_png, read, resize_to_fit
+from teppr.images import DEFAULT_MAX_PIXELS, encode_png, read, resize_to_fit
 from teppr.samples import Sample
 from teppr.testing.datasets import COLORS, small_snapshot
 from teppr.types import Circle, Mask, Polyline, Rect, Shape
+
+
+def loading(
+    image_size_px: int, *, with_masks: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Callable[[SnapshotImage], Sample]:
+    return partial(load_sample, image_size_px=image_size_px, with_masks=with_masks, max_pixels=max_pixels)
 
 
 def image_of(
@@ -37,7 +45,7 @@ def image_of(
 
 def test_samples_are_resized_images_with_masks_that_lie_on_their_shapes(home: Path) -> None:
     snapshot = small_snapshot(home, image_size_px=200)
-    samples = SampleDataset(snapshot, "train", image_size_px=100)
+    samples = SampleDataset(snapshot, "train", load=loading(100, with_masks=True))
 
     assert len(samples) == 6
     for i in range(len(samples)):
@@ -63,12 +71,12 @@ def test_samples_are_resized_images_with_masks_that_lie_on_their_shapes(home: Pa
 def test_rectangles_only_come_without_masks(home: Path) -> None:
     snapshot = small_snapshot(home, boxes_only=True)
 
-    assert SampleDataset(snapshot, "val", image_size_px=64)[0].masks is None
-    assert SampleDataset(snapshot, "val", image_size_px=64, with_masks=True)[0].masks is not None
+    assert SampleDataset(snapshot, "val", load=loading(64))[0].masks is None
+    assert SampleDataset(snapshot, "val", load=loading(64, with_masks=True))[0].masks is not None
 
 
 def test_an_image_without_regions_is_a_sample_too(home: Path) -> None:
-    samples = SampleDataset(small_snapshot(home), "train", image_size_px=64)
+    samples = SampleDataset(small_snapshot(home), "train", load=loading(64, with_masks=True))
     (empty,) = [samples[i] for i in range(len(samples)) if not len(samples[i].label_ids)]
 
     assert empty.boxes_xyxy_px.shape == (0, 4)
@@ -102,7 +110,7 @@ def test_a_missing_image_is_named(tmp_path: Path) -> None:
 
 
 def test_a_larger_image_than_allowed_is_refused(home: Path) -> None:
-    samples = SampleDataset(small_snapshot(home), "val", image_size_px=64, max_pixels=1000)
+    samples = SampleDataset(small_snapshot(home), "val", load=loading(64, max_pixels=1000))
 
     with pytest.raises(BadImage, match="megapixels"):
         samples[0]
@@ -153,7 +161,7 @@ def test_augmentation_sees_each_access_and_the_cache_keeps_the_original(home: Pa
             image_id=sample.image_id,
         )
 
-    samples = SampleDataset(small_snapshot(home), "val", image_size_px=64, augment=flip, cache_bytes=10**7)
+    samples = SampleDataset(small_snapshot(home), "val", load=loading(64), augment=flip, cache_bytes=10**7)
 
     first = samples[0].image
     samples.images[0].path.unlink()
@@ -163,7 +171,7 @@ def test_augmentation_sees_each_access_and_the_cache_keeps_the_original(home: Pa
 
 
 def test_a_full_cache_takes_no_more(home: Path) -> None:
-    samples = SampleDataset(small_snapshot(home), "val", image_size_px=64, cache_bytes=100)
+    samples = SampleDataset(small_snapshot(home), "val", load=loading(64), cache_bytes=100)
 
     samples[0]
     samples.images[0].path.unlink()
@@ -173,7 +181,7 @@ def test_a_full_cache_takes_no_more(home: Path) -> None:
 
 
 def test_samples_go_through_a_torch_loader(home: Path) -> None:
-    samples = SampleDataset(small_snapshot(home), "train", image_size_px=64)
+    samples = SampleDataset(small_snapshot(home), "train", load=loading(64))
     loader = torch.utils.data.DataLoader(samples, batch_size=4, collate_fn=list)
 
     assert [len(batch) for batch in loader] == [4, 2]

@@ -95,3 +95,51 @@ def test_objects_that_leave_the_image_are_dropped() -> None:
         torch.manual_seed(seed)
         counts.add(len(Augmenter(["scale_jitter"])(sample()).label_ids))
     assert counts == {1, 2}
+
+
+def lines(*points: list[list[float]]) -> Sample:
+    """Lines on a grey image of 80 x 60 pixels, labelled in their order."""
+    return Sample(
+        image=torch.full((3, 60, 80), 90, dtype=torch.uint8),
+        boxes_xyxy_px=torch.zeros(len(points), 4),
+        label_ids=torch.arange(len(points)),
+        masks=None,
+        image_id=1,
+        lines_px=tuple(torch.tensor(line) for line in points),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lines_are_mirrored_with_their_image(seed: int) -> None:
+    torch.manual_seed(seed)
+    given = lines([[10.0, 0.0], [12.0, 30.0], [20.0, 60.0]], [[70.0, 5.0], [70.0, 50.0]])
+    given.image[:, :, :40] = 200
+    changed = Augmenter(["flip_horizontal"])(given)
+    mirrored = bool(changed.image[0, 0, 0] == 90)
+    assert changed.lines_px is not None
+    for line, before in zip(changed.lines_px, given.lines_px or (), strict=True):
+        x = (80 - before[:, 0]) if mirrored else before[:, 0]
+        assert (line[:, 0] - x).abs().max() <= 1
+        assert torch.equal(line[:, 1], before[:, 1])
+    assert changed.boxes_xyxy_px.shape == (2, 4)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_lines_of_which_nothing_is_left_are_dropped_with_their_labels(name: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    changed = Augmenter([name])(
+        lines([[1.0, 1.0], [1.0, 8.0]], [[40.0, 10.0], [40.0, 50.0]], [[79.0, 50.0], [79.0, 59.0]])
+    )
+    assert changed.lines_px is not None
+    assert len(changed.lines_px) == len(changed.label_ids) == len(changed.boxes_xyxy_px)
+    assert all(type(line) is torch.Tensor and len(line) == 2 for line in changed.lines_px)
+    for line in changed.lines_px:
+        assert ((line >= 0) & (line <= torch.tensor([80, 60]))).all(dim=1).any()
+
+
+@pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
+def test_an_image_without_lines_stays_without(name: str) -> None:
+    changed = Augmenter([name])(lines())
+    assert changed.lines_px == ()
+    assert changed.boxes_xyxy_px.shape == (0, 4)

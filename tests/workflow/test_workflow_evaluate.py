@@ -11,13 +11,15 @@ from teppr.datasets.snapshot import Snapshot, find_snapshot
 from teppr.errors import BadInput, UnknownName
 from teppr.metrics.confusion import confusion
 from teppr.metrics.detection import TruthImage
+from teppr.tasks._boxes import truth_of
+from teppr.tasks.contract import TASKS, MeasureOptions
 from teppr.testing.datasets import small_snapshot
 from teppr.types import Detections
 from teppr.workflow.begin import begin
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_model, evaluate_run
 from teppr.workflow.experiment import parse_experiment
-from teppr.workflow.measure import find_all, measure, relabelled, spread, truth_of
+from teppr.workflow.measure import find_all, followed, relabelled, spread
 from teppr.workflow.run import Run, StageState
 from teppr.workflow.train import train
 
@@ -58,18 +60,19 @@ def perfect(snapshot: Snapshot, split: str) -> dict[int, Detections]:
 
 def test_the_truth_itself_scores_one(home: Path) -> None:
     snapshot = small_snapshot(home)
-    names = [label.name for label in snapshot.labels]
-    measured = measure(snapshot.images("val"), perfect(snapshot, "val"), names, with_masks=True)
-    figures = measured.figures("val")
+    task = TASKS.load("segment")
+    measured = task.measure(snapshot, snapshot.images("val"), perfect(snapshot, "val"), MeasureOptions())
+    figures = followed(task, measured, "val")
     assert figures["val/map"] == figures["val/box/map"] == pytest.approx(1)
     assert figures["val/mask/map"] == pytest.approx(1)
 
 
 def test_a_dataset_of_boxes_is_measured_by_boxes_only(home: Path) -> None:
     snapshot = small_snapshot(home, boxes_only=True)
-    names = [label.name for label in snapshot.labels]
-    measured = measure(snapshot.images("val"), perfect(snapshot, "val"), names, with_masks=snapshot.has_masks)
-    assert list(measured.metrics) == ["box"]
+    measured = TASKS.load("segment").measure(
+        snapshot, snapshot.images("val"), perfect(snapshot, "val"), MeasureOptions()
+    )
+    assert list(measured.figures) == ["box"]
 
 
 def test_labels_are_exchanged_and_strange_ones_left_out() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadExperiment
+from teppr.tasks.contract import TASKS
 from teppr.workflow.experiment import Experiment, parse_experiment, read_experiment
 
 WHOLE = """\
@@ -44,7 +45,7 @@ def test_the_specified_file_is_read() -> None:
 def test_name_and_dataset_are_all_that_must_be_given() -> None:
     experiment = parse_experiment("{name: a, dataset: b}", name="exp.yml")
     assert experiment.architecture == "mask_rcnn"
-    assert experiment.train.best_by == "val/map_50"
+    assert experiment.train.best_by(TASKS.load("segment")) == "val/map_50"
 
 
 @pytest.mark.parametrize("text", [WHOLE, "{name: a, dataset: b}"], ids=["whole", "shortest"])
@@ -64,7 +65,7 @@ def test_the_effective_experiment_reads_back_the_same(text: str) -> None:
         (("overlay", "pictures"), 15, "predict.save[0]: input should be 'overlay', 'via' or 'coco'"),
         (("acme-ods-8", "acme"), 17, "publish.key: a release key is <org>-<problem>-<release>"),
         (('">= 0.60"', '"0.60"'), 18, 'a criterion is like ">= 0.60"'),
-        (("val/map_50, p", "map, p"), 12, 'a metric is "loss" or "val/'),
+        (("val/map_50, p", "map, p"), 12, "there is no figure of an epoch 'map'"),
         (("dataset: signs@3f9a1c22b7d0", ""), 1, "dataset: is missing"),
         (("seed: 7", "seed: 7\n  seed: 8"), 14, "key 'seed' stands twice"),
         (("creator: AIE3", "creator: [AIE3"), 3, "not valid YAML"),

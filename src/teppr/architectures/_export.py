@@ -25,10 +25,19 @@ The newer exporter (`dynamo=True`) fails on these networks.
 """
 
 
-def export_onnx(module: torch.nn.Module, path: Path, *, image_size_px: int, outputs: Sequence[str]) -> None:
-    """Trace `module` for one image of any height and width; the number of objects stays open."""
+def export_onnx(
+    module: torch.nn.Module, path: Path, *, image_size_px: int, outputs: Sequence[str], batch: bool = False
+) -> None:
+    """Trace `module` for one image of any height and width, or for a `batch` of any number of them.
+
+    The number of objects, or of points, that the outputs tell of stays open too.
+    """
     shape = (3, image_size_px, max(32, image_size_px * 3 // 4))
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    axes = {"image": {1: "height", 2: "width"}} | {name: {0: "objects"} for name in outputs}
+    if batch:
+        image = image[None]
+        axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", 1: "points"} for name in outputs}
     with _expected_warnings():
         torch.onnx.export(
             deepcopy(module).cpu().eval(),
@@ -38,7 +47,7 @@ def export_onnx(module: torch.nn.Module, path: Path, *, image_size_px: int, outp
             opset_version=OPSET,
             input_names=["image"],
             output_names=list(outputs),
-            dynamic_axes={"image": {1: "height", 2: "width"}} | {name: {0: "objects"} for name in outputs},
+            dynamic_axes=axes,
         )
 
 

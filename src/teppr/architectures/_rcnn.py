@@ -179,12 +179,13 @@ def build_rcnn(options: BuildOptions) -> Rcnn:
         "box_score_thresh": LOWEST_SCORE_0_1,
         "box_detections_per_img": MOST_DETECTIONS,
     }
-    if options.with_masks:
+    with_masks = options.task == "segment"
+    if with_masks:
         inner = plan.mask_head[-1]
         settings["mask_roi_pool"] = MultiScaleRoIAlign(names, output_size=14, sampling_ratio=2)
         settings["mask_head"] = MaskRCNNHeads(plan.channels, plan.mask_head, 1)
         settings["mask_predictor"] = MaskRCNNPredictor(inner, inner, options.label_count + 1)
-    detector = (MaskRCNN if options.with_masks else FasterRCNN)(pyramid, num_classes=None, **settings)
+    detector = (MaskRCNN if with_masks else FasterRCNN)(pyramid, num_classes=None, **settings)
     detector.transform = Normalise()
     return Rcnn(detector, plan.stem, pretrained=options.weights != "scratch")
 

@@ -27,14 +27,14 @@ class BuildOptions:
 
     weights: "imagenet" (the backbone's), "scratch", the path of a file with the backbone's weights, or "given": the
         caller fills in weights that were trained before
-    with_masks: False where the dataset has boxes only: a network that can leaves its mask part out
+    task: what it is to learn, one of the architecture's tasks
     """
 
     label_count: int
     image_size_px: int
     backbone: str
     weights: str
-    with_masks: bool = True
+    task: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,12 +50,16 @@ class Trainable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.registry.runtime`)."""
+    """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.registry.runtime`).
+
+    batch: the graph takes several images of one size, [n, 3, h, w], and n is the first axis of each output
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     decode: str
     files: tuple[Path, ...]
+    batch: bool = False
 
 
 class Architecture(ABC):
@@ -64,7 +68,7 @@ class Architecture(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
-    """What it can learn: "detect", "segment"; the dataset decides which."""
+    """What it can learn (see `teppr.tasks`), richest first; the first that fits the dataset is learned."""
     framework: ClassVar[str]
     requirements: ClassVar[tuple[str, ...]]
     """Packages as pip wants them."""
@@ -72,6 +76,8 @@ class Architecture(ABC):
     """The first is the default."""
     image_sizes_px: ClassVar[tuple[int, int]]
     """Smallest and largest longer side that makes sense."""
+    square: ClassVar[bool] = False
+    """Images are stretched to a square, in training as in prediction, so that any of them form a batch."""
     stages: ClassVar[tuple[str, ...]]
     """Names for the layers that a training stage may train: "heads", "all"."""
 
@@ -97,7 +103,9 @@ class Architecture(ABC):
 
     @abstractmethod
     def export(self, network: torch.nn.Module, folder: Path, image_size_px: int) -> Exported:
-        """Write ONNX into `folder`; the graph takes one image [3, h, w] float32 in 0..1 of any size."""
+        """Write ONNX into `folder`; the graph takes one image [3, h, w] float32 in 0..1 of any size, or several of
+        one size where it says `batch`.
+        """
 
 
 ARCHITECTURES: Plugins[Architecture] = Plugins("teppr.architectures", Architecture, "architecture")  # type: ignore[type-abstract]

@@ -38,7 +38,7 @@ class MaskRcnn(Architecture):
 
     name: ClassVar[str] = "mask_rcnn"
     title: ClassVar[str] = "Mask R-CNN (Faster R-CNN for boxes only)"
-    tasks: ClassVar[tuple[str, ...]] = ("detect", "segment")
+    tasks: ClassVar[tuple[str, ...]] = ("segment", "detect")
     framework: ClassVar[str] = "torch"
     requirements: ClassVar[tuple[str, ...]] = ("torch>=2.9", "torchvision>=0.24", "onnx>=1.17")
     backbones: ClassVar[tuple[str, ...]] = tuple(PLANS)

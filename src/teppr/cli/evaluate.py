@@ -15,8 +15,6 @@ from teppr.errors import BadInput, UnknownName
 if TYPE_CHECKING:
     from teppr.settings import Settings
 
-COLUMNS = ("map", "map_50", "map_75", "mar_100")
-
 
 def evaluate(
     ctx: typer.Context,
@@ -54,14 +52,14 @@ def evaluate(
 def _files(
     session: Session, truth: Path, predictions: Path, iou_type: Literal["box", "mask"], *, as_json: bool
 ) -> None:
-    from teppr.metrics.detection import evaluate_files
+    from teppr.metrics.detection import LABEL_STATS, evaluate_files
 
     metrics = evaluate_files(truth, predictions, iou_type)
     if as_json:
         print_json({"iou_type": iou_type, "stats": metrics.stats} | metrics.as_dict())
         return
     print_table(session.console, f"{predictions.name} ({iou_type})", ("figure", "value"), _coco_names(metrics.stats))
-    _labels_table(session, "by label", metrics.as_dict()["per_label"])
+    _labels_table(session, "by label", LABEL_STATS, metrics.as_dict()["per_label"])
 
 
 def _coco_names(stats: Sequence[float]) -> list[tuple[str, float | None]]:
@@ -112,16 +110,19 @@ def _measured_run(settings: Settings, reference: str, common: Mapping[str, Any])
 
 
 def _show(session: Session, result: Mapping[str, Any]) -> None:
+    from teppr.tasks.contract import TASKS
+
+    task = TASKS.load(result["task"])
     typer.echo(f"{result.get('run') or result['model']} on {result['dataset']}")
     rows = [
-        (split, kind, *(figures[name] for name in COLUMNS))
+        (split, kind, *(figures[name] for name in task.headline))
         for split, kinds in result["split"].items()
         for kind, figures in kinds.items()
     ]
-    print_table(session.console, "", ("split", "of", *COLUMNS), rows)
+    print_table(session.console, "", ("split", "of", *task.headline), rows)
     for split, kinds in result["split"].items():
         for kind, figures in kinds.items():
-            _labels_table(session, f"{split}, {kind}", figures["per_label"])
+            _labels_table(session, f"{split}, {kind}", task.label_figures, figures["per_label"])
 
 
 def _say_what_next(session: Session, result: Mapping[str, Any]) -> None:
@@ -130,6 +131,8 @@ def _say_what_next(session: Session, result: Mapping[str, Any]) -> None:
         say_next(session, "publish" if published else "report", run)
 
 
-def _labels_table(session: Session, title: str, per_label: Mapping[str, Mapping[str, Any]]) -> None:
-    rows = [(label, figures["regions"], *(figures[name] for name in COLUMNS)) for label, figures in per_label.items()]
-    print_table(session.console, title, ("label", "regions", *COLUMNS), rows)
+def _labels_table(
+    session: Session, title: str, columns: Sequence[str], per_label: Mapping[str, Mapping[str, Any]]
+) -> None:
+    rows = [(label, figures["regions"], *(figures[name] for name in columns)) for label, figures in per_label.items()]
+    print_table(session.console, title, ("label", "regions", *columns), rows)

@@ -11,7 +11,7 @@ import torch
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.errors import Corrupt
 from teppr.geometry import Array, Bitmap, bitmap_of_mask, clip_xyxy, mask_of_shape, rings_of, xyxy_of
-from teppr.images import DEFAULT_MAX_PIXELS, read, resize_to_fit
+from teppr.images import DEFAULT_MAX_PIXELS, Pixels, read, resize_for_network
 from teppr.samples import Sample
 from teppr.types import Mask, Polygon, Shape
 
@@ -22,12 +22,9 @@ MIN_SIDE_PX = 1.0
 class SampleDataset(torch.utils.data.Dataset[Sample]):
     """The images of one split as samples, in the dataset's order.
 
-    image_size_px: the longer side that images are resized to
+    load: makes a sample of an image
     augment: changes a sample at each access; must leave the tensors that it is given as they are
     cache_bytes: how much of the memory may be filled with decoded samples (before `augment`), in each process
-    with_masks: None = where the dataset has them
-    max_pixels: larger images are refused before they are decoded (setting max_image_megapixels)
-    Crowd regions are left out: they stand for many objects and are not trained on.
     """
 
     def __init__(
@@ -35,17 +32,13 @@ class SampleDataset(torch.utils.data.Dataset[Sample]):
         snapshot: Snapshot,
         split: str,
         *,
-        image_size_px: int,
+        load: Callable[[SnapshotImage], Sample],
         augment: Callable[[Sample], Sample] | None = None,
         cache_bytes: int = 0,
-        with_masks: bool | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self.images = snapshot.images(split)
-        self.image_size_px = image_size_px
+        self.load = load
         self.augment = augment
-        self.with_masks = snapshot.has_masks if with_masks is None else with_masks
-        self.max_pixels = max_pixels
         self._cache = _Cache(cache_bytes)
 
     def __len__(self) -> int:
@@ -55,21 +48,26 @@ class SampleDataset(torch.utils.data.Dataset[Sample]):
         """The sample at a position; raises BadImage or Corrupt naming the file."""
         sample = self._cache.get(index)
         if sample is None:
-            sample = load_sample(
-                self.images[index], self.image_size_px, with_masks=self.with_masks, max_pixels=self.max_pixels
-            )
+            sample = self.load(self.images[index])
             self._cache.put(index, sample)
         return self.augment(sample) if self.augment else sample
 
 
 def load_sample(
-    image: SnapshotImage, image_size_px: int, *, with_masks: bool, max_pixels: int = DEFAULT_MAX_PIXELS
+    image: SnapshotImage,
+    image_size_px: int,
+    *,
+    with_masks: bool,
+    square: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Sample:
-    """Decode, resize, and bring the truth into the resized image's pixels."""
-    pixels, facts = read(image.path, max_pixels=max_pixels)
-    if facts.size_wh != image.size_wh:
-        raise Corrupt(f"{image.path} is {facts.size_wh} pixels, the dataset was made when it was {image.size_wh}")
-    resized = resize_to_fit(pixels, image_size_px)
+    """Decode, resize, and bring the truth into the resized image's pixels.
+
+    image_size_px: the longer side that images are resized to; with `square` both sides
+    max_pixels: larger images are refused before they are decoded (setting max_image_megapixels)
+    Crowd regions are left out: they stand for many objects and are not trained on.
+    """
+    resized = read_resized(image, image_size_px, square=square, max_pixels=max_pixels)
     height, width = resized.shape[:2]
     scale_xy = width / image.size_wh[0], height / image.size_wh[1]
     kept = np.flatnonzero(~image.is_crowd)
@@ -86,6 +84,14 @@ def load_sample(
         masks=masks,
         image_id=image.image_id,
     )
+
+
+def read_resized(image: SnapshotImage, image_size_px: int, *, square: bool, max_pixels: int) -> Pixels:
+    """The image as a network is fed; raises BadImage, or Corrupt where it is no longer the dataset's."""
+    pixels, facts = read(image.path, max_pixels=max_pixels)
+    if facts.size_wh != image.size_wh:
+        raise Corrupt(f"{image.path} is {facts.size_wh} pixels, the dataset was made when it was {image.size_wh}")
+    return resize_for_network(pixels, image_size_px, square=square)
 
 
 def scaled_boxes(boxes_xywh_px: Array, scale_xy: tuple[float, float], size_wh: tuple[int, int]) -> Array:

@@ -37,7 +37,7 @@ from teppr.datasets.verify import differences
 from teppr.errors import BadFile, BadInput, UnknownName
 from teppr.files import HALF_WRITTEN
 from teppr.progress import QUIET, Progress
-from teppr.types import Ints, LabelInfo, Shape
+from teppr.types import Ints, LabelInfo, Shape, WholeImage
 
 DOCUMENT = "dataset.json"
 LATEST = "LATEST"
@@ -120,6 +120,18 @@ class Snapshot:
     def annotations_table(self) -> pa.Table:
         """`annotations.parquet`, ordered by image."""
         return read_table(self.path / ANNOTATIONS, ANNOTATION_SCHEMA)
+
+    @cached_property
+    def shape_kinds(self) -> frozenset[str]:
+        """The kinds of shape that its regions have."""
+        return frozenset(pc.unique(self.annotations_table["shape"]).to_pylist())
+
+    @cached_property
+    def most_image_labels(self) -> int:
+        """Labels that an image as a whole has, at most; 0 where no image has any."""
+        table = self.annotations_table
+        about_images = table.filter(pc.equal(table["shape"], WholeImage.kind))
+        return pc.max(pc.value_counts(about_images["image_id"]).field("counts")).as_py() or 0
 
     def images_of(self, image_ids: Ints) -> list[SnapshotImage]:
         """The images with these ids, in the dataset's order."""

@@ -1,8 +1,8 @@
 """Acceptance criteria: what a release must reach, as a table of criterion, wanted, got and verdict.
 
 A criterion names a figure and compares it: `test/map_50: ">= 0.60"`. Figures of an evaluation are
-`<split>/<metric>` for boxes (also `<split>/box/<metric>`) and `<split>/mask/<metric>` for masks, with `/per_label`
-behind for the worst label; measured ones (`latency_ms_p95`, `versus_production`) stand by themselves.
+`<split>/<metric>` for boxes, lanes and classes (also `<split>/box/<metric>`), and `<split>/mask/<metric>` for masks,
+with `/per_label` behind for the worst label; measured ones (`latency_ms_p95`, `versus_production`) stand by themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 PER_LABEL = "per_label"
+MAIN_KINDS = frozenset({"box", "lane", "class"})
+"""Kinds of figures whose name may be left out: "test/map_50" is the boxes'."""
 _WANTED = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 
@@ -91,7 +93,7 @@ def judge(
 ) -> tuple[Verdict, ...]:
     """The table for criteria {figure: wanted}, in their order.
 
-    evaluation: {split: {"box": figures, "mask": figures}}, figures as `DetectionMetrics.as_dict` gives them
+    evaluation: {split: {"box": figures, "mask": figures}}, figures as tasks measure them
     Raises UnknownName for a figure that there is not, BadInput for a comparison that cannot be read.
     """
     criteria = [Criterion.parse(figure, wanted) for figure, wanted in accept.items()]
@@ -100,11 +102,17 @@ def judge(
     for criterion in criteria:
         if criterion.figure in measured:
             rows.append(_judge_measured(criterion, measured[criterion.figure]))
-        elif (figure := criterion.figure.replace("/box/", "/")) in known:
+        elif (figure := short(criterion.figure)) in known:
             rows.append(_judge_evaluated(criterion, known[figure]))
         else:
             raise UnknownName.of("figure", criterion.figure, [*known, *measured])
     return tuple(rows)
+
+
+def short(figure: str) -> str:
+    """The figure without the name of a main kind: "test/map_50" of "test/box/map_50"."""
+    split, *path = figure.split("/")
+    return "/".join((split, *path[path[0] in MAIN_KINDS :])) if path else figure
 
 
 def figures_of(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
@@ -112,7 +120,7 @@ def figures_of(evaluation: Mapping[str, Any]) -> dict[str, dict[str, float | Non
     known: dict[str, dict[str, float | None]] = {}
     for split, kinds in evaluation.items():
         for kind, figures in kinds.items():
-            stem = split if kind == "box" else f"{split}/{kind}"
+            stem = split if kind in MAIN_KINDS else f"{split}/{kind}"
             for name, value in figures.items():
                 if isinstance(value, Mapping) and name != PER_LABEL:  # "at_iou": {"0.5": ...}
                     known |= {f"{stem}/{name}/{inner}": {"": each} for inner, each in value.items()}

@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from teppr.decode import DECODERS, LOWEST_SCORE_0_1
 from teppr.errors import BadInput, Corrupt
-from teppr.images import Pixels, resize_to_fit, resize_to_square
+from teppr.images import Pixels, resize_for_network
 from teppr.registry.bundle import Bundle
 from teppr.types import Detections, Floats, ModelCard
 
@@ -103,8 +103,7 @@ class Runtime:
         """An RGB image [h, w, 3] as the network takes it, so that the image itself need not be kept."""
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise BadInput(f"an image must be uint8 [height, width, 3], got {pixels.dtype} {list(pixels.shape)}")
-        resize = resize_to_square if self.card.square else resize_to_fit
-        fed = resize(pixels, self.card.image_size_px)
+        fed = resize_for_network(pixels, self.card.image_size_px, square=self.card.square)
         return Fed(fed, size_wh=(pixels.shape[1], pixels.shape[0]), lowest_score_0_1=lowest_score_0_1)
 
     def predict_many(self, images: Sequence[Fed]) -> list[Detections | Corrupt]:

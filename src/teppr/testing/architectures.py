@@ -176,7 +176,7 @@ class ArchitectureContract:
         network = architecture.build(options_for(architecture, with_masks=False))
         with pytest.raises(UnknownName, match="tails"):
             architecture.trainable(network, "tails")
-        options = BuildOptions(label_count=2, image_size_px=SIZE_PX, backbone="vgg3", weights="scratch")
+        options = BuildOptions(label_count=2, image_size_px=SIZE_PX, backbone="vgg3", weights="scratch", task="detect")
         with pytest.raises(UnknownName, match="vgg3"):
             architecture.build(options)
 
@@ -190,7 +190,7 @@ def options_for(
         image_size_px=SIZE_PX,
         backbone=architecture.backbones[0],
         weights=weights,
-        with_masks=with_masks,
+        task="segment" if with_masks else "detect",
     )
 
 

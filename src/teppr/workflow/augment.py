@@ -1,4 +1,4 @@
-"""Random changes to training images, by name; boxes and masks follow, what vanishes is dropped.
+"""Random changes to training images, by name; boxes, masks and lines follow, what vanishes is dropped.
 
 All randomness is torch's global state at the time of the call, so that whoever seeds it decides.
 """
@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -99,13 +102,19 @@ class Augmenter:
         """A changed copy, of the same size."""
         if self._transform is None:
             return sample
+        import torch
         from torchvision import tv_tensors
 
         height, width = sample.image.shape[-2:]
         boxes = tv_tensors.BoundingBoxes(sample.boxes_xyxy_px, format="XYXY", canvas_size=(height, width))
         masks = None if sample.masks is None else tv_tensors.Mask(sample.masks)
-        image, boxes, masks = self._transform(tv_tensors.Image(sample.image), boxes, masks)
-        return self._without_the_vanished(sample, image, boxes, masks)
+        if sample.lines_px is None:
+            image, boxes, masks = self._transform(tv_tensors.Image(sample.image), boxes, masks)
+            return self._without_the_vanished(sample, image, boxes, masks)
+        points = torch.cat([torch.zeros(0, 2), *sample.lines_px])
+        points = tv_tensors.KeyPoints(points, canvas_size=(height, width))
+        image, points, masks = self._transform(tv_tensors.Image(sample.image), points, masks)
+        return _without_vanished_lines(sample, image, points.as_subclass(torch.Tensor), masks)
 
     def _without_the_vanished(
         self, sample: Sample, image: torch.Tensor, boxes: torch.Tensor, masks: torch.Tensor | None
@@ -130,6 +139,30 @@ class Augmenter:
             label_ids=sample.label_ids[kept],
             masks=bitmaps,
         )
+
+
+def _without_vanished_lines(
+    sample: Sample, image: torch.Tensor, points: torch.Tensor, masks: torch.Tensor | None
+) -> Sample:
+    """A line has vanished when none of its points is left in the image."""
+    height, width = image.shape[-2:]
+    ends_at = np.cumsum([0, *map(len, sample.lines_px or ())]).tolist()
+    lines = [points[start:end] for start, end in pairwise(ends_at)]
+    ends = points.new_tensor([width, height])
+    kept = [i for i, line in enumerate(lines) if ((line >= 0) & (line <= ends)).all(dim=1).any()]
+    boxes = [_box_around(lines[i].clamp(min=points.new_zeros(2), max=ends)) for i in kept]
+    return replace(
+        sample,
+        image=image.as_subclass(_tensor()),
+        boxes_xyxy_px=points.new_tensor(boxes).reshape(-1, 4),
+        label_ids=sample.label_ids[kept],
+        masks=None if masks is None else masks.as_subclass(_tensor())[kept],
+        lines_px=tuple(lines[i] for i in kept),
+    )
+
+
+def _box_around(points: torch.Tensor) -> list[float]:
+    return [*points.amin(dim=0).tolist(), *points.amax(dim=0).tolist()]
 
 
 def _tensor() -> type[torch.Tensor]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from teppr.datasets.loader import SampleDataset
 from teppr.datasets.snapshot import Snapshot
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.samples import Sample
+from teppr.tasks.contract import Feeding, Task
 from teppr.workflow.augment import Augmenter
 from teppr.workflow.experiment import Train
 
@@ -86,19 +88,17 @@ class TrainingData:
         snapshot: Snapshot,
         options: Train,
         *,
-        with_masks: bool,
+        task: Task,
+        square: bool,
         cache_bytes: int = 0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> TrainingData:
-        """The split train, as an experiment's section `train` says; see `SampleDataset`."""
-        samples = SampleDataset(
-            snapshot,
-            "train",
-            image_size_px=options.image_size_px,
-            cache_bytes=cache_bytes,
-            with_masks=with_masks,
-            max_pixels=max_pixels,
-        )
+        """The split train, as an experiment's section `train` says; see `SampleDataset`.
+
+        square: images are stretched to squares
+        """
+        feeding = Feeding(image_size_px=options.image_size_px, square=square, max_pixels=max_pixels)
+        samples = SampleDataset(snapshot, "train", load=partial(task.sample, feeding=feeding), cache_bytes=cache_bytes)
         return cls(
             samples=samples,
             augmented=Augmented(samples, Augmenter(options.augment), options.seed),

@@ -10,8 +10,11 @@ import torch
 from teppr.architectures.contract import ARCHITECTURES, Architecture
 from teppr.datasets.snapshot import Snapshot, find_snapshot
 from teppr.errors import BadExperiment, BadFile, UnknownName
+from teppr.problems.find import problem_named
 from teppr.registry.releases import Registry
+from teppr.tasks.contract import TASKS, Contents, Task
 from teppr.workflow.checkpoint import Checkpoint, NetworkFacts
+from teppr.workflow.criteria import check_figure, check_followed
 from teppr.workflow.experiment import Experiment
 from teppr.workflow.run import Run, create_run, find_run, run_to_go_on_with
 
@@ -23,8 +26,8 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     Raises BadExperiment where dataset or architecture cannot do what is asked.
     """
     snapshot = find_snapshot(home, experiment.dataset)
-    pinned = _pinned(experiment, snapshot)
-    check_feasible(pinned, snapshot)
+    pinned = _pinned(experiment, snapshot, home)
+    check_feasible(pinned, snapshot, home)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
         return create_run(home, pinned)
@@ -34,7 +37,7 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
 
 def run_of(experiment: Experiment, home: Path) -> Run:
     """The newest run of an experiment; raises UnknownName where it was never begun."""
-    pinned = _pinned(experiment, find_snapshot(home, experiment.dataset))
+    pinned = _pinned(experiment, find_snapshot(home, experiment.dataset), home)
     run = run_to_go_on_with(home, pinned)
     if run is None:
         raise UnknownName(f"there is no run of experiment {experiment.name!r} as its file is now: teppr train FILE")
@@ -42,7 +45,7 @@ def run_of(experiment: Experiment, home: Path) -> Run:
     return run
 
 
-def check_feasible(experiment: Experiment, snapshot: Snapshot) -> None:
+def check_feasible(experiment: Experiment, snapshot: Snapshot, home: Path) -> None:
     """Raise BadExperiment naming what the dataset or the architecture cannot do."""
     architecture, train = ARCHITECTURES.load(experiment.architecture), experiment.train
     smallest, largest = architecture.image_sizes_px
@@ -59,9 +62,47 @@ def check_feasible(experiment: Experiment, snapshot: Snapshot) -> None:
         snapshot.check_split("train")
     except UnknownName as error:
         raise BadExperiment(f"dataset: {error}") from error
+    _check_figures(experiment, task_of(experiment, snapshot, home))
 
 
-def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture) -> NetworkFacts:
+def task_of(experiment: Experiment, snapshot: Snapshot, home: Path) -> Task:
+    """What the experiment's network learns: what it asks for, or the first of its architecture's tasks that the dataset
+    fits; raises BadExperiment where there is none.
+    """
+    architecture = ARCHITECTURES.load(experiment.architecture)
+    if experiment.task is not None and experiment.task not in architecture.tasks:
+        raise BadExperiment(str(UnknownName.of(f"task of {architecture.name}", experiment.task, architecture.tasks)))
+    asked = (experiment.task,) if experiment.task else architecture.tasks
+    contents = contents_of(snapshot, home)
+    for name in asked:
+        if (task := TASKS.load(name)).fits(contents):
+            return task
+    raise BadExperiment(
+        f"dataset {snapshot.reference} has regions of shape {', '.join(sorted(contents.shapes))}, from which "
+        f"{architecture.name} cannot learn {' or '.join(asked)}"
+    )
+
+
+def contents_of(snapshot: Snapshot, home: Path) -> Contents:
+    """What the dataset is about; a team's problem may be unknown on the machine that trains."""
+    try:
+        return Contents.of(snapshot, problem_named(snapshot.problem, home))
+    except UnknownName:
+        return Contents.of(snapshot)
+
+
+def _check_figures(experiment: Experiment, task: Task) -> None:
+    """Raise BadExperiment naming a figure that the experiment asks for, and that its task does not have."""
+    try:
+        if experiment.train.early_stop:
+            check_followed(experiment.train.best_by(task), [task])
+        for figure in experiment.publish.accept if experiment.publish else ():
+            check_figure(figure, experiment.evaluate.on, experiment.evaluate.iou, [task])
+    except UnknownName as error:
+        raise BadExperiment(f"{error}; the dataset is for {task.title}") from error
+
+
+def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture, task: Task) -> NetworkFacts:
     """What the run's network is."""
     experiment = run.experiment
     return NetworkFacts(
@@ -69,16 +110,11 @@ def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture) -> Networ
         backbone=experiment.train.backbone or architecture.backbones[0],
         image_size_px=experiment.train.image_size_px,
         labels=snapshot.labels,
-        with_masks=learns_masks(snapshot, architecture),
+        task=task.name,
         problem=snapshot.problem,
         dataset=experiment.dataset,
         run=run.id,
     )
-
-
-def learns_masks(snapshot: Snapshot, architecture: Architecture) -> bool:
-    """Whether masks are fed beside boxes: the dataset has them, and the architecture can learn them."""
-    return snapshot.has_masks and "segment" in architecture.tasks
 
 
 def new_network(home: Path, origin: str, facts: NetworkFacts, architecture: Architecture) -> torch.nn.Module:
@@ -116,8 +152,9 @@ def _weights_path(home: Path, origin: str) -> Path:
     return find_run(home, run).best
 
 
-def _pinned(experiment: Experiment, snapshot: Snapshot) -> Experiment:
+def _pinned(experiment: Experiment, snapshot: Snapshot, home: Path) -> Experiment:
     # A folder is named by its path, so that the run finds it again from anywhere.
     folder, sign, fold = experiment.dataset.partition("#")
     reference = f"{snapshot.path}{sign}{fold}" if Path(folder).is_dir() else snapshot.reference
-    return experiment.model_copy(update={"dataset": reference})
+    train = experiment.train.judged_by(task_of(experiment, snapshot, home))
+    return experiment.model_copy(update={"dataset": reference, "train": train})

@@ -13,16 +13,17 @@ import torch
 from teppr.architectures.contract import ARCHITECTURES, Architecture, BuildOptions
 from teppr.errors import BadFile, Corrupt
 from teppr.files import whole_file
-from teppr.images import Pixels, resize_to_fit
+from teppr.images import Pixels, resize_for_network
 from teppr.types import Detections, LabelInfo
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
     """What a network is and where it comes from.
 
+    task: what it learned, by name
     dataset: reference of the version it was trained on; problem: that dataset's
     run: id of the run; epoch: epochs that were finished
     metrics: as validated when the checkpoint was written, {"val/map_50": 0.81, ...}
@@ -32,7 +33,7 @@ class NetworkFacts:
     backbone: str
     image_size_px: int
     labels: tuple[LabelInfo, ...]
-    with_masks: bool
+    task: str
     problem: str
     dataset: str
     run: str
@@ -46,7 +47,7 @@ class NetworkFacts:
             image_size_px=self.image_size_px,
             backbone=self.backbone,
             weights=weights,
-            with_masks=self.with_masks,
+            task=self.task,
         )
 
 
@@ -78,9 +79,11 @@ class Checkpoint:
             content = torch.load(path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
             raise Corrupt(f"checkpoint {path} cannot be read: {error}") from error
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
+        if not isinstance(content, dict) or content.get("format") not in {1, FORMAT}:
             raise BadFile(f"{path} is no checkpoint of teppr's format {FORMAT}")
         facts = content["facts"]
+        if content["format"] == 1:  # of boxes, and of masks where it said so
+            facts["task"] = "segment" if facts.pop("with_masks") else "detect"
         labels = tuple(LabelInfo(name=name, color=color) for name, color in facts["labels"])
         return cls(
             facts=NetworkFacts(**{**facts, "labels": labels}),
@@ -100,8 +103,9 @@ class Trained:
     def predict(self, pixels: Pixels) -> Detections:
         """The objects in an RGB image [h, w, 3] of any size, in its pixels; scoring 0.05 or more, at most 100."""
         height, width = pixels.shape[:2]
-        fed = torch.from_numpy(resize_to_fit(pixels, self.facts.image_size_px).transpose(2, 0, 1).copy())
-        return self.architecture.predict(self.network, [fed], [(width, height)])[0]
+        fed = resize_for_network(pixels, self.facts.image_size_px, square=self.architecture.square)
+        image = torch.from_numpy(fed.transpose(2, 0, 1).copy())
+        return self.architecture.predict(self.network, [image], [(width, height)])[0]
 
 
 def open_checkpoint(path: Path, device: torch.device | None = None) -> Trained:

@@ -9,6 +9,7 @@ import orjson
 
 from teppr.datasets.snapshot import SnapshotImage
 from teppr.files import whole_file
+from teppr.tasks.contract import Task
 from teppr.types import Detections, LabelInfo
 
 STEPS_BETWEEN = 10
@@ -18,13 +19,13 @@ STEPS_BETWEEN = 10
 class Diary:
     """One line an epoch, a point of each curve every few steps; nothing twice, however often training is cut off."""
 
-    def __init__(self, run: Path, epoch: int, step: int) -> None:
+    def __init__(self, run: Path, epoch: int, step: int, task: Task) -> None:
         """So many epochs and steps are done: what was written beyond them is taken back."""
         from teppr.workflow.tensorboard import Board  # needs PyTorch, which readers of the lines do not
 
         self._lines = run / "metrics.jsonl"
         self._take_back(epoch)
-        self._board = Board(run / "tensorboard", step)
+        self._board = Board(run / "tensorboard", step, task)
 
     def step(self, values: Mapping[str, float], step: int) -> None:
         """After each step."""

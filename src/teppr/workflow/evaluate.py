@@ -7,23 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from teppr.datasets.snapshot import Snapshot, SnapshotImage, find_snapshot
 from teppr.errors import BadInput, TepprError
 from teppr.files import write_json
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
-from teppr.metrics.confusion import confusion
-from teppr.metrics.detection import IouType, evaluate, result_rows
 from teppr.progress import QUIET, Progress
+from teppr.tasks.contract import TASKS, Measurement, MeasureOptions, Task
 from teppr.types import Detections, LabelInfo
+from teppr.workflow.begin import contents_of
 from teppr.workflow.experiment import Evaluate
-from teppr.workflow.measure import Measured, find_all, measure, relabelled
+from teppr.workflow.measure import find_all, relabelled
 from teppr.workflow.model import Predictor, open_model
 from teppr.workflow.run import Run, StageState
 
-BACKGROUND = "background"
-CONFUSION_SCORE_0_1, CONFUSION_IOU = 0.5, 0.5
 WORST_IMAGES = 24
 
 
@@ -39,8 +35,8 @@ def evaluate_run(
     """Evaluate a run's best weights on its dataset; writes `evaluation.json` and `detections/<split>.json` (COCO).
 
     splits: empty = those of the experiment that the dataset has
-    Returns what `evaluation.json` holds: {"run", "dataset", "split": {"val": {"box": figures, "mask": figures}},
-    "details": {"val": {"images", "confusion", "worst", "curves"}}}.
+    Returns what `evaluation.json` holds: {"run", "dataset", "task", "split": {"val": {"box": figures, "mask": ...}},
+    "details": {"val": {"images", "worst", and what the task tells: "confusion", "curves" ...}}}.
     """
     experiment = run.experiment
     snapshot = find_snapshot(home, experiment.dataset)
@@ -49,13 +45,14 @@ def evaluate_run(
         model = open_model(home, str(run.path), device=device)
         chosen = _chosen(snapshot, splits or experiment.evaluate.on, must_have_all=bool(splits))
         found = _find(model, snapshot, chosen, progress, max_pixels)
-        result = {"run": run.id} | _figures(snapshot, found, experiment.evaluate)
+        task = TASKS.load(model.task)
+        result = {"run": run.id} | _figures(task, snapshot, found, experiment.evaluate)
     except TepprError as error:
         run.mark("evaluate", StageState.FAILED, reason=str(error))
         raise
     write_json(run.path / "evaluation.json", result)
     for split, detections in found.items():
-        write_json(run.path / "detections" / f"{split}.json", _coco_results(detections))
+        write_json(run.path / "detections" / f"{split}.json", _rows(task, detections))
     asked = None if splits else experiment.evaluate.model_dump(mode="json")
     run.mark("evaluate", StageState.FINISHED, splits=chosen, asked=asked)
     return result
@@ -79,7 +76,21 @@ def evaluate_model(
     snapshot, options = find_snapshot(home, dataset), Evaluate()
     model = open_model(home, reference, device=device, threads=threads)
     chosen = _chosen(snapshot, splits or options.on, must_have_all=bool(splits))
-    return {"model": model.name} | _figures(snapshot, _find(model, snapshot, chosen, progress, max_pixels), options)
+    task = _task_on(model, snapshot, home)
+    found = _find(model, snapshot, chosen, progress, max_pixels)
+    return {"model": model.name} | _figures(task, snapshot, found, options)
+
+
+def _task_on(model: Predictor, snapshot: Snapshot, home: Path) -> Task:
+    """By what the model is measured there: its own task, or one with the same answers, where that one fits."""
+    contents, own = contents_of(snapshot, home), TASKS.load(model.task)
+    if contents.shapes and not contents.shapes & own.shapes:
+        raise BadInput(
+            f"model {model.name} is for {own.title}; dataset {snapshot.reference} has regions of shape "
+            f"{', '.join(sorted(contents.shapes))}: it cannot be measured there"
+        )
+    alike = (task for task in (own, *TASKS.all()) if task.answers == own.answers and task.fits(contents))
+    return next(alike, own)
 
 
 def _chosen(snapshot: Snapshot, asked: Sequence[str], *, must_have_all: bool) -> list[str]:
@@ -111,64 +122,29 @@ def _same_names(of_model: Sequence[LabelInfo], of_dataset: Sequence[LabelInfo]) 
     return {i: ids[label.name] for i, label in enumerate(of_model) if label.name in ids}
 
 
-def _figures(snapshot: Snapshot, found: Mapping[str, Mapping[int, Detections]], options: Evaluate) -> dict[str, Any]:
-    names = [label.name for label in snapshot.labels]
-    result: dict[str, Any] = {"dataset": snapshot.reference, "split": {}, "details": {}}
+def _figures(
+    task: Task, snapshot: Snapshot, found: Mapping[str, Mapping[int, Detections]], options: Evaluate
+) -> dict[str, Any]:
+    asked = MeasureOptions(score_threshold_0_1=options.score_threshold, ious=options.iou)
+    result: dict[str, Any] = {"dataset": snapshot.reference, "task": task.name, "split": {}, "details": {}}
     for split, detections in found.items():
         images = snapshot.images(split)
-        measured = measure(
-            images,
-            detections,
-            names,
-            with_masks=snapshot.has_masks,
-            score_threshold_0_1=options.score_threshold,
+        measurement = task.measure(snapshot, images, detections, asked)
+        result["split"][split] = {kind: dict(figures) for kind, figures in measurement.figures.items()}
+        result["details"][split] = {"images": len(images), "worst": _worst(images, measurement)} | dict(
+            measurement.details()
         )
-        result["split"][split] = {
-            kind: metrics.as_dict() | {"at_iou": _at_iou(measured, kind, names, options.iou)}
-            for kind, metrics in measured.metrics.items()
-        }
-        result["details"][split] = _details(images, measured, names)
     return result
 
 
-def _at_iou(measured: Measured, kind: IouType, names: Sequence[str], ious: Sequence[float]) -> dict[str, float | None]:
-    metrics = evaluate(measured.truth, measured.detections, names, kind, ious)
-    curves = {iou: metrics.curve(iou) for iou in ious}
-    return {f"{iou:g}": float(np.mean(curve)) if curve else None for iou, curve in curves.items()}
-
-
-def _details(images: Sequence[SnapshotImage], measured: Measured, names: Sequence[str]) -> dict[str, Any]:
-    confused = confusion(
-        measured.truth,
-        measured.detections,
-        len(names),
-        score_0_1=CONFUSION_SCORE_0_1,
-        iou_threshold=CONFUSION_IOU,
-    )
+def _worst(images: Sequence[SnapshotImage], measurement: Measurement) -> list[dict[str, Any]]:
     by_id = {image.image_id: image for image in images}
-    return {
-        "images": len(images),
-        "confusion": {
-            "labels": [*names, BACKGROUND],
-            "table": confused.table.tolist(),
-            "score": CONFUSION_SCORE_0_1,
-            "iou": CONFUSION_IOU,
-        },
-        "worst": [
-            asdict(faults) | {"filename": by_id[faults.image_id].filename, "path": str(by_id[faults.image_id].path)}
-            for faults in confused.images[:WORST_IMAGES]
-            if faults.wrong
-        ],
-        "curves": {
-            kind: {name: metrics.curve(0.5, name) for name in names} for kind, metrics in measured.metrics.items()
-        },
-    }
+    return [
+        asdict(faults) | {"filename": by_id[faults.image_id].filename, "path": str(by_id[faults.image_id].path)}
+        for faults in measurement.faults[:WORST_IMAGES]
+        if faults.wrong
+    ]
 
 
-def _coco_results(detections: Mapping[int, Detections]) -> list[dict[str, Any]]:
-    rows = []
-    for image_id, found in detections.items():
-        boxes = result_rows(image_id, found, "box")
-        masks = result_rows(image_id, found, "mask") if found.masks is not None else [{}] * len(found)
-        rows += [box | mask for box, mask in zip(boxes, masks, strict=True)]
-    return rows
+def _rows(task: Task, found: Mapping[int, Detections]) -> list[dict[str, Any]]:
+    return [row for image_id, detections in found.items() for row in task.rows(image_id, detections)]

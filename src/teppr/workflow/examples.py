@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
+from teppr.drawing import Drawn
 from teppr.errors import BadFile, BadImage
 from teppr.files import read_json
-from teppr.geometry import box_xywh, rings_of, xyxy_of
+from teppr.geometry import box_xywh, rings_of
 from teppr.images import encode_jpeg, read, resize_to_fit
-from teppr.metrics.confusion import ImageFaults, confusion
-from teppr.types import Detections, LabelInfo, Mask, Rect, Shape
-from teppr.workflow.measure import truth_of
+from teppr.tasks.contract import ImageFaults, MeasureOptions, Task
+from teppr.types import Detections, LabelInfo
 
-SHOWN_SCORE_0_1 = 0.5
 PICTURE_SIDE_PX = 640
 JPEG_QUALITY = 78
 
@@ -58,27 +55,28 @@ class Examples:
     best: tuple[Example, ...]
 
 
-def find_examples(snapshot: Snapshot, split: str, detections: Path, count: int) -> Examples:
-    """At most `count` of each kind, from a file of detections as an evaluation writes it.
+def find_examples(task: Task, snapshot: Snapshot, split: str, detections: Path, count: int) -> Examples:
+    """At most `count` of each kind, from a file of detections as an evaluation by `task` writes it.
 
     Images that are no longer where the dataset has them are left out.
     """
     pictures = {image.image_id: image for image in snapshot.images(split)}
-    found = read_detections(detections, pictures)
-    truth = [truth_of(image, with_masks=False) for image in pictures.values()]
-    faults = confusion(truth, found, len(snapshot.labels), score_0_1=SHOWN_SCORE_0_1).images
+    found = read_detections(task, detections, pictures)
+    faults = task.measure(snapshot, tuple(pictures.values()), found, MeasureOptions()).faults
     worst = [one for one in faults if one.wrong]
     best = sorted((one for one in faults if one.right and not one.wrong), key=lambda one: (-one.right, one.image_id))
 
     def chosen(candidates: Sequence[ImageFaults]) -> tuple[Example, ...]:
-        drawn = (_example(pictures[one.image_id], found.get(one.image_id), snapshot.labels, one) for one in candidates)
+        drawn = (
+            _example(task, pictures[one.image_id], found.get(one.image_id), snapshot.labels, one) for one in candidates
+        )
         return tuple(_first(drawn, count))
 
     return Examples(split=split, worst=chosen(worst), best=chosen(best))
 
 
-def read_detections(path: Path, pictures: Mapping[int, SnapshotImage]) -> dict[int, Detections]:
-    """Detections by image id from COCO results with label ids as categories; raises BadFile."""
+def read_detections(task: Task, path: Path, pictures: Mapping[int, SnapshotImage]) -> dict[int, Detections]:
+    """Detections by image id from rows as `task` writes them; raises BadFile."""
     rows = read_json(path)
     if not isinstance(rows, list):
         raise BadFile(f"{path} holds no detections: expected a list, got {type(rows).__name__}")
@@ -87,23 +85,12 @@ def read_detections(path: Path, pictures: Mapping[int, SnapshotImage]) -> dict[i
         for row in rows:
             by_image.setdefault(row["image_id"], []).append(row)
         return {
-            image_id: _detections(some, pictures[image_id].size_wh)
+            image_id: task.detections(some, pictures[image_id].size_wh)
             for image_id, some in by_image.items()
             if image_id in pictures
         }
     except (KeyError, TypeError) as error:
         raise BadFile(f"{path} holds no detections: a row lacks {error}") from error
-
-
-def _detections(rows: Sequence[Mapping[str, Any]], size_wh: tuple[int, int]) -> Detections:
-    masks = tuple(Mask(row["segmentation"]["counts"], size_wh) for row in rows if "segmentation" in row)
-    return Detections(
-        size_wh=size_wh,
-        boxes_xyxy_px=xyxy_of([row["bbox"] for row in rows]).astype(np.float32),
-        scores_0_1=np.array([row["score"] for row in rows], np.float32),
-        label_ids=np.array([row["category_id"] for row in rows], np.int64),
-        masks=masks if len(masks) == len(rows) else None,
-    )
 
 
 def _first(examples: Iterable[Example | None], count: int) -> list[Example]:
@@ -117,7 +104,7 @@ def _first(examples: Iterable[Example | None], count: int) -> list[Example]:
 
 
 def _example(
-    image: SnapshotImage, found: Detections | None, labels: Sequence[LabelInfo], faults: ImageFaults
+    task: Task, image: SnapshotImage, found: Detections | None, labels: Sequence[LabelInfo], faults: ImageFaults
 ) -> Example | None:
     try:
         pixels, _ = read(image.path)
@@ -125,29 +112,17 @@ def _example(
         return None
     small = resize_to_fit(pixels, PICTURE_SIDE_PX) if max(pixels.shape[:2]) > PICTURE_SIDE_PX else pixels
     jpeg = base64.b64encode(encode_jpeg(small, JPEG_QUALITY)).decode()
-    truth = [
-        _outline(shape, labels[label_id], labels[label_id].name)
-        for shape, label_id in zip(image.shapes, image.label_ids.tolist(), strict=True)
-    ]
     return Example(
         filename=image.filename,
         size_wh=image.size_wh,
         picture=f"data:image/jpeg;base64,{jpeg}",
-        truth=tuple(truth),
-        found=() if found is None else tuple(_found(found.at_least(SHOWN_SCORE_0_1), labels)),
+        truth=tuple(map(_outline, task.drawn_truth(image, labels))),
+        found=() if found is None else tuple(map(_outline, task.drawn_found(found, labels))),
         faults=faults,
     )
 
 
-def _found(found: Detections, labels: Sequence[LabelInfo]) -> Iterable[Outline]:
-    for i, label_id in enumerate(found.label_ids.tolist()):
-        x0, y0, x1, y1 = found.boxes_xyxy_px[i].tolist()
-        shape: Shape = Rect(x0, y0, x1 - x0, y1 - y0) if found.masks is None else found.masks[i]
-        label = labels[label_id]
-        yield _outline(shape, label, f"{label.name} {found.scores_0_1[i]:.2f}")
-
-
-def _outline(shape: Shape, label: LabelInfo, caption: str) -> Outline:
-    rings = [" ".join(f"{x:.1f},{y:.1f}" for x, y in ring) for ring in rings_of(shape)]
-    x, y, _, _ = box_xywh(shape)
-    return Outline(path=" ".join(f"M{ring}Z" for ring in rings), color=label.color, caption=caption, at=(x, y))
+def _outline(drawn: Drawn) -> Outline:
+    rings = [" ".join(f"{x:.1f},{y:.1f}" for x, y in ring) for ring in rings_of(drawn.shape)]
+    x, y, _, _ = box_xywh(drawn.shape)
+    return Outline(path=" ".join(f"M{ring}Z" for ring in rings), color=drawn.color, caption=drawn.caption, at=(x, y))

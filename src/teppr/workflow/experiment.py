@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -14,11 +13,10 @@ from teppr.architectures.contract import ARCHITECTURES
 from teppr.document import DocumentKind, Part, wrong_at, yaml_of
 from teppr.errors import BadExperiment, BadInput, UnknownName
 from teppr.problems.contract import Criteria
+from teppr.tasks.contract import TASKS, Task
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
-from teppr.workflow.criteria import check_figure
-
-METRIC = re.compile(r"val/((box|mask)/)?(map|map_50|map_75|mar_100)|loss")
+from teppr.workflow.criteria import check_figure, check_followed
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -38,8 +36,10 @@ class EarlyStop(Part):
     "val/map_50" is the boxes'; "val/mask/map_50" is the masks'.
     """
 
-    metric: str = Field(
-        default="val/map_50", description='What must get better: "val/map_50", "val/mask/map" or "loss".'
+    metric: str | None = Field(
+        default=None,
+        description='What must get better: "val/map_50", "val/mask/map", "val/accuracy", "loss" ...; default: as the '
+        "dataset's kind is judged, for boxes val/map_50.",
     )
     patience_epochs: int = Field(
         default=5, gt=0, description="Epochs without a better value after which training stops."
@@ -47,9 +47,12 @@ class EarlyStop(Part):
 
     @field_validator("metric")
     @classmethod
-    def _known(cls, metric: str) -> str:
-        if not METRIC.fullmatch(metric):
-            raise ValueError('a metric is "loss" or "val/[box/|mask/]" and map, map_50, map_75 or mar_100')
+    def _known(cls, metric: str | None) -> str | None:
+        try:
+            if metric is not None:
+                check_followed(metric, TASKS.all())
+        except UnknownName as error:
+            raise ValueError(str(error)) from error
         return metric
 
 
@@ -98,10 +101,15 @@ class Train(Part):
         """Epochs of all stages together."""
         return sum(stage.epochs for stage in self.stages)
 
-    @property
-    def best_by(self) -> str:
+    def best_by(self, task: Task) -> str:
         """The metric by which the best weights are chosen."""
-        return self.early_stop.metric if self.early_stop else "val/map_50"
+        return (self.early_stop and self.early_stop.metric) or f"val/{task.followed[0]}"
+
+    def judged_by(self, task: Task) -> Self:
+        """The same with the metric said."""
+        if self.early_stop is None:
+            return self
+        return self.model_copy(update={"early_stop": self.early_stop.model_copy(update={"metric": self.best_by(task)})})
 
 
 class Evaluate(Part):
@@ -163,6 +171,10 @@ class Experiment(Part):
         "all others are train.",
     )
     architecture: str = Field(default="mask_rcnn", description="The network's architecture.")
+    task: str | None = Field(
+        default=None,
+        description="What is learned: detect, segment ...; default: the richest that dataset and architecture allow.",
+    )
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     predict: Predict | None = None
@@ -176,11 +188,18 @@ class Experiment(Part):
             raise ValueError(f"there is no architecture {name!r}; known: {', '.join(ARCHITECTURES.names())}")
         return name
 
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, name: str | None) -> str | None:
+        if name is not None and name not in TASKS.names():
+            raise ValueError(f"there is no task {name!r}; known: {', '.join(TASKS.names())}")
+        return name
+
     @model_validator(mode="after")
     def _criteria_can_be_judged(self) -> Self:
         for figure in self.publish.accept if self.publish else ():
             try:
-                check_figure(figure, self.evaluate.on, self.evaluate.iou)
+                check_figure(figure, self.evaluate.on, self.evaluate.iou, TASKS.all())
             except UnknownName as error:
                 raise wrong_at(str(error), "publish", "accept", figure) from error
         return self
@@ -192,7 +211,8 @@ class Experiment(Part):
 
     def training_fingerprint(self) -> str:
         """The same for experiments whose training is the same, whatever else they ask for."""
-        what = self.model_dump(mode="json", include={"name", "dataset", "architecture", "train"})
+        said = {"name", "dataset", "architecture", "train"} | ({"task"} if self.task else set())
+        what = self.model_dump(mode="json", include=said)
         return hashlib.sha256(orjson.dumps(what, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

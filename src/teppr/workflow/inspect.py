@@ -26,10 +26,11 @@ from teppr.pictures import data_url, thumbnail
 from teppr.progress import QUIET, Progress
 from teppr.samples import Sample
 from teppr.sheets import Cell, contact_sheets
+from teppr.tasks.contract import Task
 from teppr.types import LabelInfo, Rect, Shape
 from teppr.workflow.augment import Augmenter
 from teppr.workflow.batches import Augmented, TrainingData
-from teppr.workflow.begin import check_feasible, learns_masks
+from teppr.workflow.begin import check_feasible, task_of
 from teppr.workflow.experiment import Experiment, Train
 
 PICTURE_PX = 480
@@ -85,7 +86,7 @@ class Inspection:
     experiment: str
     dataset: str
     options: Train
-    with_masks: bool
+    task: Task
     labels: tuple[LabelInfo, ...]
     images: tuple[Inspected, ...]
 
@@ -106,9 +107,9 @@ def inspect_training(
     if count < 1 or epochs < 1:
         raise BadInput(f"an inspection shows 1 image and 1 epoch or more, got {count} images, {epochs} epochs")
     snapshot = find_snapshot(home, experiment.dataset)
-    check_feasible(experiment, snapshot)
-    with_masks = learns_masks(snapshot, ARCHITECTURES.load(experiment.architecture))
-    data = TrainingData.of(snapshot, experiment.train, with_masks=with_masks, max_pixels=max_pixels)
+    check_feasible(experiment, snapshot, home)
+    task, square = task_of(experiment, snapshot, home), ARCHITECTURES.load(experiment.architecture).square
+    data = TrainingData.of(snapshot, experiment.train, task=task, square=square, max_pixels=max_pixels)
     inspector = _Inspector(data, experiment.train, snapshot.labels, max_pixels)
     first = [index for _, index in chain.from_iterable(data.order.batches(0, 0, 1))][:count]
     progress.expect(len(first))
@@ -120,7 +121,7 @@ def inspect_training(
         experiment=experiment.name,
         dataset=snapshot.reference,
         options=experiment.train,
-        with_masks=with_masks,
+        task=task,
         labels=snapshot.labels,
         images=tuple(images),
     )

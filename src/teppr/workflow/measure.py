@@ -1,48 +1,22 @@
-"""Prediction on a dataset's images, held against the truth."""
+"""Prediction on a dataset's images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
 from teppr.datasets.snapshot import SnapshotImage
-from teppr.geometry import mask_of_shape
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels, read
-from teppr.metrics.detection import DetectionMetrics, IouType, TruthImage, evaluate
 from teppr.progress import QUIET, Progress
+from teppr.registry.acceptance import short
+from teppr.tasks.contract import Measurement, Task
 from teppr.types import Detections
 
 Find: TypeAlias = Callable[[Pixels], Detections]
 """Anything that finds objects in an RGB image."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measured:
-    """What was found in a set of images, and how right it is.
-
-    metrics: by "box" and, where truth and detections have masks, "mask"
-    """
-
-    truth: tuple[TruthImage, ...]
-    detections: Mapping[int, Detections]
-    metrics: Mapping[IouType, DetectionMetrics]
-
-    def figures(self, prefix: str) -> dict[str, float]:
-        """The figures by which training is judged: "<prefix>/map_50" is the boxes', "<prefix>/mask/map_50" the masks'.
-
-        Undefined ones (no object in the truth) are left out.
-        """
-        named = {}
-        for kind, metrics in self.metrics.items():
-            for name in ("map", "map_50", "map_75", "mar_100"):
-                value = metrics.as_dict()[name]
-                if value is not None:
-                    named[f"{prefix}/{kind}/{name}"] = float(value)
-        boxes = f"{prefix}/box/"
-        return named | {name.replace(boxes, f"{prefix}/"): value for name, value in named.items() if boxes in name}
 
 
 def find_all(
@@ -64,36 +38,17 @@ def find_all(
     return found
 
 
-def measure(
-    images: Sequence[SnapshotImage],
-    detections: Mapping[int, Detections],
-    labels: Sequence[str],
-    *,
-    with_masks: bool,
-    score_threshold_0_1: float = 0.0,
-) -> Measured:
-    """Hold detections against the truth; `with_masks` says whether the truth has masks."""
-    truth = tuple(truth_of(image, with_masks=with_masks) for image in images)
-    counted = {image_id: found.at_least(score_threshold_0_1) for image_id, found in detections.items()}
-    kinds: tuple[IouType, ...] = ("box",)
-    if with_masks and all(found.masks is not None for found in counted.values()):
-        kinds = ("box", "mask")
-    metrics = {kind: evaluate(truth, counted, labels, kind) for kind in kinds}
-    return Measured(truth=truth, detections=counted, metrics=metrics)
-
-
-def truth_of(image: SnapshotImage, *, with_masks: bool) -> TruthImage:
-    """An image of a dataset as the metrics want it."""
-    masks = tuple(mask_of_shape(shape, image.size_wh) for shape in image.shapes) if with_masks else None
-    return TruthImage(
-        image_id=image.image_id,
-        size_wh=image.size_wh,
-        boxes_xywh_px=image.boxes_xywh_px,
-        areas_px=image.areas_px,
-        label_ids=image.label_ids,
-        is_crowd=image.is_crowd,
-        masks=masks,
-    )
+def followed(task: Task, measurement: Measurement, split: str) -> dict[str, float]:
+    """The figures by which training is judged: "val/map_50", "val/box/map_50" (the same, for boxes are the main kind),
+    "val/mask/map_50" ...; undefined ones (no object in the truth) are left out.
+    """
+    measured = {
+        f"{split}/{kind}/{name}": float(figures[name])
+        for kind, figures in measurement.figures.items()
+        for name in task.followed
+        if figures[name] is not None
+    }
+    return measured | {short(name): value for name, value in measured.items()}
 
 
 def relabelled(found: Detections, to_ids: Mapping[int, int]) -> Detections:

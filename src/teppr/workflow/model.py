@@ -23,12 +23,14 @@ class Predictor:
     """A model that is ready to use.
 
     name: what it is: a release key, a run's id, or a file's path
+    task: what it learned, by name
     score_threshold_0_1: below it a detection is not shown unless asked for
     find: the objects in an RGB image [h, w, 3], in its pixels, best first, scoring 0.05 or more
     """
 
     name: str
     architecture: str
+    task: str
     labels: tuple[LabelInfo, ...]
     score_threshold_0_1: float
     find: Callable[[Pixels], Detections]
@@ -67,6 +69,7 @@ def _of_release(home: Path, reference: str, threads: int) -> Predictor:
     return Predictor(
         name=bundle.card.key,
         architecture=bundle.card.architecture,
+        task=bundle.card.learned,
         labels=bundle.card.labels,
         score_threshold_0_1=bundle.card.score_threshold_0_1,
         find=runtime.predict,
@@ -88,6 +91,7 @@ def _of_checkpoint(path: Path, name: str, device: str, threads: int) -> Predicto
     return Predictor(
         name=name,
         architecture=trained.facts.architecture,
+        task=trained.facts.task,
         labels=trained.facts.labels,
         score_threshold_0_1=DEFAULT_SCORE_THRESHOLD_0_1,
         find=find,

@@ -22,13 +22,14 @@ from teppr.registry.acceptance import Measured, Verdict, judge
 from teppr.registry.bundle import Bundle, write_bundle
 from teppr.registry.releases import Registry, ReleaseInfo, ReleaseRecord, parse_key
 from teppr.registry.runtime import Runtime
+from teppr.tasks.contract import TASKS, MeasureOptions, Parity
 from teppr.types import ModelCard
 from teppr.workflow.checkpoint import Trained, open_checkpoint
 from teppr.workflow.compute import Compute
 from teppr.workflow.criteria import MEASURED
 from teppr.workflow.latency import latency_ms
-from teppr.workflow.measure import find_all, measure, relabelled, spread
-from teppr.workflow.parity import Parity, compare
+from teppr.workflow.measure import find_all, relabelled, spread
+from teppr.workflow.parity import compare
 from teppr.workflow.run import Run, StageState
 
 THREADS = 1
@@ -122,6 +123,7 @@ class _Publication:
         compute = Compute(device="cpu", threads=THREADS)
         with TemporaryDirectory(dir=self.run.path, prefix=HALF_WRITTEN) as folder, compute.ready():
             trained = open_checkpoint(self.run.best)
+            self.task = TASKS.load(trained.facts.task)
             bundle = self._export(trained, Path(folder))
             runtime = Runtime(bundle, THREADS)
             self.progress.advance(news="exported")
@@ -160,15 +162,18 @@ class _Publication:
             key=self.request.key,
             architecture=facts.architecture,
             problem=self.snapshot.problem,
-            task="segment" if facts.with_masks else "detect",
+            task=self.task.answers,
             labels=facts.labels,
             image_size_px=facts.image_size_px,
+            square=trained.architecture.square,
+            batch=exported.batch,
             inputs=exported.inputs,
             outputs=exported.outputs,
             decode=exported.decode,
             score_threshold_0_1=experiment.predict.score_threshold if experiment.predict else 0.5,
             metrics=self.evaluation,
             source={
+                "task": self.task.name,
                 "dataset": self.snapshot.reference,
                 "run": self.run.id,
                 "epoch": facts.epoch,
@@ -183,7 +188,7 @@ class _Publication:
         return write_bundle(folder / "bundle", card, exported.files)
 
     def _parity(self, trained: Trained, runtime: Runtime) -> Parity:
-        parity = compare(trained.predict, runtime.predict, self.pictures.all(), PICTURES)
+        parity = compare(self.task.parity(), trained.predict, runtime.predict, self.pictures.all(), PICTURES)
         if not parity.compared:
             raise Refused(
                 f"the network finds nothing in {parity.images} images of {self.pictures.split}, so that its export "
@@ -192,8 +197,7 @@ class _Publication:
         if not parity.holds:
             raise Refused(
                 f"the exported network does not find what the trained one does: {parity.agreed} of {parity.compared} "
-                f"detections in {parity.images} images agree, scores differ by up to "
-                f"{parity.largest_score_difference:.3f}, boxes by up to {parity.largest_box_difference_px:.2f} px"
+                f"answers in {parity.images} images agree; {parity.differences()}"
             )
         return parity
 
@@ -219,9 +223,8 @@ class _Publication:
     def _score(self, find: Callable[[Pixels], Any], split: str) -> float:
         pictures = self.snapshot.images(split)
         found = find_all(find, pictures, max_pixels=self.max_pixels)
-        names = [label.name for label in self.snapshot.labels]
-        figures = measure(pictures, found, names, with_masks=False).metrics["box"].as_dict()
-        return metric_of(self.problem, figures)
+        measurement = self.task.measure(self.snapshot, pictures, found, MeasureOptions())
+        return metric_of(self.problem, measurement.figures[self.task.kinds[0]])
 
     def _refuse_unmet(self, verdicts: Sequence[Verdict]) -> None:
         unmet = [verdict for verdict in verdicts if not verdict.met]

@@ -15,10 +15,11 @@ from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadFile, BadInput, Corrupt, UnknownName
 from teppr.files import read_json, whole_file, write_json
 from teppr.line_charts import PALETTE, Chart, Line
-from teppr.metrics.detection import LABEL_STATS, STATS
 from teppr.pages import write_page
 from teppr.registry.acceptance import PER_LABEL
+from teppr.registry.bundle import Bundle
 from teppr.registry.releases import Registry, ReleaseInfo
+from teppr.tasks.contract import TASKS, Task
 from teppr.types import RELEASE_KEY
 from teppr.workflow.diary import read_lines
 from teppr.workflow.examples import Examples, find_examples
@@ -26,34 +27,15 @@ from teppr.workflow.run import Run, find_run
 
 FORMATS = ("html", "csv", "json")
 EXAMPLES = 6
-MOST_CURVES = 10
-"""So many labels get a curve of their own; with more, the ones with the lowest precision."""
-STAT_TITLES = dict(
-    zip(
-        STATS,
-        (
-            "mAP, IoU 0.50 to 0.95",
-            "mAP at IoU 0.50",
-            "mAP at IoU 0.75",
-            "mAP, small objects",
-            "mAP, medium objects",
-            "mAP, large objects",
-            "recall, 1 detection an image",
-            "recall, 10 detections",
-            "recall, 100 detections",
-            "recall, small objects",
-            "recall, medium objects",
-            "recall, large objects",
-        ),
-        strict=True,
-    )
-)
+EARLIER_TASK = "segment"
+"""Of evaluations that did not say yet what they were of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What is known; every part may be missing, as a run may not be evaluated and a release's run may be gone.
 
+    task: what was learned, by which all figures are named
     figures: {split: {"box": figures, "mask": figures}}
     details: {split: {"confusion", "curves", ...}} of the evaluation
     training: a row an epoch
@@ -62,6 +44,7 @@ class Report:
 
     name: str
     architecture: str
+    task: Task
     dataset: str
     creator: str
     created: datetime
@@ -107,9 +90,11 @@ def report_on_run(home: Path, run: Run, release: ReleaseInfo | None = None, *, w
     environment = read_json(run.path / "environment.json")
     figures = evaluation.get("split", {})
     split = next((split for split in ("test", "val", *figures) if split in figures), None)
+    task = TASKS.load(evaluation.get("task", EARLIER_TASK))
     return Report(
         name=release.record.key if release else run.id,
         architecture=experiment.architecture,
+        task=task,
         dataset=evaluation.get("dataset") or experiment.dataset,
         creator=experiment.creator,
         created=run.created,
@@ -121,7 +106,7 @@ def report_on_run(home: Path, run: Run, release: ReleaseInfo | None = None, *, w
         experiment=(run.path / "experiment.yml").read_text(encoding="utf-8"),
         run=run.id,
         release=release,
-        examples=_examples(home, run, split) if split and with_examples else None,
+        examples=_examples(home, run, task, split) if split and with_examples else None,
         label_colors=_label_colors(home, run),
     )
 
@@ -158,7 +143,7 @@ def rows_of(report: Report) -> Iterator[tuple[str, str, str, str, float | None]]
     """Every figure as a row: split, kind, label (empty for all), figure, value."""
     for split, kinds in report.figures.items():
         for kind, figures in kinds.items():
-            for name in STATS:
+            for name in report.task.figures:
                 yield split, kind, "", name, figures.get(name)
             for iou, value in figures.get("at_iou", {}).items():
                 yield split, kind, "", f"at_iou/{iou}", value
@@ -170,11 +155,12 @@ def rows_of(report: Report) -> Iterator[tuple[str, str, str, str, float | None]]
 def charts_of(report: Report) -> list[Chart]:
     """Precision over recall for each split and kind, then the course of the training."""
     charts = [
-        _precision_chart(split, kind, curves, report.label_colors)
+        chart
         for split, details in report.details.items()
-        for kind, curves in details.get("curves", {}).items()
+        for chart in report.task.charts(split, details, report.label_colors)
     ]
-    return [chart for chart in charts if chart.lines] + (_training_charts(report.training) if report.training else [])
+    training = _training_charts(report.training, report.task) if report.training else []
+    return [chart for chart in charts if chart.lines] + training
 
 
 def _write_html(report: Report, path: Path) -> None:
@@ -182,8 +168,6 @@ def _write_html(report: Report, path: Path) -> None:
         "report": report,
         "charts": charts_of(report),
         "colors": colors_of((label for _, _, label, _, _ in rows_of(report) if label), report.label_colors),
-        "label_stats": LABEL_STATS,
-        "stat_titles": STAT_TITLES,
         "made": datetime.now(UTC),
     }
     write_page(path, "teppr.workflow", "report.html", values, {"figure": _figure})
@@ -223,6 +207,7 @@ def _of_release_alone(release: ReleaseInfo) -> Report:
     return Report(
         name=record.key,
         architecture=record.architecture,
+        task=TASKS.load(Bundle.open(release.bundle_path).card.learned),
         dataset=record.dataset,
         creator=record.creator,
         created=record.created,
@@ -232,12 +217,12 @@ def _of_release_alone(release: ReleaseInfo) -> Report:
     )
 
 
-def _examples(home: Path, run: Run, split: str) -> Examples | None:
+def _examples(home: Path, run: Run, task: Task, split: str) -> Examples | None:
     detections = run.path / "detections" / f"{split}.json"
     if not detections.is_file():
         return None
     try:
-        return find_examples(find_snapshot(home, run.experiment.dataset), split, detections, EXAMPLES)
+        return find_examples(task, find_snapshot(home, run.experiment.dataset), split, detections, EXAMPLES)
     except (UnknownName, BadFile):
         return None  # the dataset is elsewhere by now: the figures stand without pictures
 
@@ -249,31 +234,7 @@ def _label_colors(home: Path, run: Run) -> dict[str, str]:
         return {}  # the dataset is elsewhere by now: colours come from the names
 
 
-def _precision_chart(
-    split: str, kind: str, curves: Mapping[str, list[float]], label_colors: Mapping[str, str]
-) -> Chart:
-    defined = {label: curve for label, curve in curves.items() if curve}
-    shown = sorted(defined, key=lambda label: sum(defined[label]))[:MOST_CURVES]
-    colors = colors_of(curves, label_colors)
-    lines = [Line(name=label, color=colors[label], points=_recalls(defined[label])) for label in sorted(shown)]
-    if len(defined) > 1:
-        mean = [sum(values) / len(values) for values in zip(*defined.values(), strict=True)]
-        lines.append(Line(name=f"mean of {len(defined)} labels", color=PALETTE[0], points=_recalls(mean), strong=True))
-    return Chart(
-        title=f"{split}, {kind}, IoU 0.50",
-        x_title="recall",
-        y_title="precision",
-        lines=tuple(lines),
-        x_range=(0, 1),
-        y_range=(0, 1),
-    )
-
-
-def _recalls(precision: list[float]) -> tuple[tuple[float, float], ...]:
-    return tuple((i / (len(precision) - 1), value) for i, value in enumerate(precision))
-
-
-def _training_charts(rows: tuple[Mapping[str, Any], ...]) -> list[Chart]:
+def _training_charts(rows: tuple[Mapping[str, Any], ...], task: Task) -> list[Chart]:
     def lines(names: Mapping[str, str]) -> tuple[Line, ...]:
         drawn = []
         for i, (name, title) in enumerate(names.items()):
@@ -284,7 +245,7 @@ def _training_charts(rows: tuple[Mapping[str, Any], ...]) -> list[Chart]:
 
     parts = sorted({name for row in rows for name in row if name.startswith("loss/")})
     losses = lines({"loss": "all", **{name: name.removeprefix("loss/") for name in parts}})
-    figures = {f"val/{kind}/{name}": f"{kind} {name}" for name in ("map_50", "map") for kind in ("box", "mask")}
+    figures = {f"val/{kind}/{name}": f"{kind} {name}" for name in task.followed[:2] for kind in task.kinds}
     measured = lines(figures)
     charts = [
         Chart(title="training, loss", x_title="epoch", y_title="loss", lines=losses, whole_x=True),

@@ -16,12 +16,14 @@ from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadExperiment, TepprError
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import QUIET, Progress
+from teppr.tasks.contract import MeasureOptions
 from teppr.workflow.batches import TrainingData, load_batches, seed_of
-from teppr.workflow.begin import facts_of, new_network
+from teppr.workflow.begin import facts_of, new_network, task_of
 from teppr.workflow.checkpoint import Checkpoint, Trained
 from teppr.workflow.compute import Compute, mixed_precision
+from teppr.workflow.criteria import LOSS
 from teppr.workflow.diary import Diary
-from teppr.workflow.measure import find_all, measure, spread
+from teppr.workflow.measure import find_all, followed, spread
 from teppr.workflow.run import Run, StageState
 from teppr.workflow.schedule import Schedule
 from teppr.workflow.state import Ending, TrainingState
@@ -83,11 +85,14 @@ class Training:
         self.options = experiment.train
         self.snapshot = find_snapshot(home, experiment.dataset)
         self.architecture = ARCHITECTURES.load(experiment.architecture)
-        self.facts = facts_of(run, self.snapshot, self.architecture)
+        self.task = task_of(experiment, self.snapshot, home)
+        self.best_by = self.options.best_by(self.task)
+        self.facts = facts_of(run, self.snapshot, self.architecture, self.task)
         self.data = TrainingData.of(
             self.snapshot,
             self.options,
-            with_masks=self.facts.with_masks,
+            task=self.task,
+            square=self.architecture.square,
             cache_bytes=psutil.virtual_memory().available // 4,
             max_pixels=max_pixels,
         )
@@ -95,7 +100,7 @@ class Training:
         self.schedule = Schedule(stages=self.options.stages, steps=self.order.steps)
         self.state = TrainingState()
         self.network = self._network(home).to(device)
-        self.diary = Diary(run.path, self.state.epoch, self.state.epoch * self.order.steps + self.state.step)
+        self.diary = Diary(run.path, self.state.epoch, self.state.epoch * self.order.steps + self.state.step, self.task)
         self.began = time.monotonic()
 
     def go_on(self) -> Ending:
@@ -119,7 +124,7 @@ class Training:
             "epochs": self.state.epoch,
             "best_epoch": self.state.best_epoch,
             "best": self.state.best,
-            "best_by": self.options.best_by,
+            "best_by": self.best_by,
             "seconds": round(self._seconds(), 1),
             "device": str(self.device),
         }
@@ -202,17 +207,16 @@ class Training:
         found = find_all(trained.predict, images, max_pixels=self.max_pixels, stop=self.stop)
         if len(found) < len(images):
             return None
-        names = [label.name for label in self.facts.labels]
-        measured = measure(images, found, names, with_masks=self.facts.with_masks)
+        measurement = self.task.measure(self.snapshot, images, found, MeasureOptions())
         step = (self.state.epoch + 1) * self.order.steps
         self.diary.pictures([(image, found[image.image_id]) for image in images[:PICTURES]], self.facts.labels, step)
-        return measured.figures("val")
+        return followed(self.task, measurement, "val")
 
     def _judged(self, figures: Mapping[str, float]) -> float:
         # Without validation images, or with nothing in them, the latest weights count as the best.
-        if self.options.best_by == "loss":
+        if self.best_by == LOSS:
             return -figures["loss"]
-        return figures.get(self.options.best_by, float(self.state.epoch))
+        return figures.get(self.best_by, float(self.state.epoch))
 
     def _patience_is_over(self) -> Ending | None:
         early, improved = self.options.early_stop, self.state.improved_epoch
@@ -260,12 +264,12 @@ class Training:
         return limit is not None and self._seconds() > limit * 60
 
     def _summary(self, figures: Mapping[str, float], finished: int) -> str:
-        judged = figures.get(self.options.best_by) if self.options.best_by != "loss" else None
-        metric = "" if judged is None else f", {self.options.best_by} {judged:.3f}"
+        judged = figures.get(self.best_by) if self.best_by != LOSS else None
+        metric = "" if judged is None else f", {self.best_by} {judged:.3f}"
         return f"epoch {finished} of {self.schedule.epochs}: loss {figures['loss']:.3f}{metric}"
 
     def _news(self, loss: float) -> str:
-        best = "" if self.state.best is None else f", best {self.options.best_by} {self.state.best:.3f}"
+        best = "" if self.state.best is None else f", best {self.best_by} {self.state.best:.3f}"
         return f"epoch {self.state.epoch + 1}/{self.schedule.epochs}, loss {loss:.3f}{best}"
 
 
