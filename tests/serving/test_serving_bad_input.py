@@ -221,6 +221,30 @@ def test_a_score_outside_0_to_1_is_refused(client: httpx.Client, picture: bytes,
         assert "score_threshold" in refused(response, 422, "invalid")
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"score_threshold": "1.1"}, "score_threshold must be at most 1, got '1.1'"),
+        ({"score_threshold": "-0.1"}, "score_threshold must be at least 0, got '-0.1'"),
+        ({"score_threshold": "much"}, "score_threshold must be a number, got 'much'"),
+        ({"score_threshold": "inf"}, "score_threshold must be a finite number, got 'inf'"),
+        ({"timeout_s": "0"}, "timeout_s must be above 0, got '0'"),
+        ({"priority": "soon"}, "priority must be 'interactive' or 'bulk', got 'soon'"),
+        ({"q": "a" * 201}, f"q must be of at most 200 characters, got '{'a' * 80}'"),
+        ({"nope": "1"}, "nope is unknown, got '1'"),
+    ],
+    ids=["above", "below", "text", "infinite", "zero", "word", "long", "unknown"],
+)
+def test_what_is_wrong_with_a_field_is_said_in_words(
+    client: httpx.Client, picture: bytes, asked: dict[str, str], says: str
+) -> None:
+    for response in (
+        client.post(PREDICT, files={"image": ("p.png", picture)}, params=asked),
+        client.post(PREDICT, files={"image": ("p.png", picture)}, data=asked),
+    ):
+        assert refused(response, 422, "invalid").startswith(says)
+
+
 @pytest.mark.parametrize("name", ["acme-ods-9", "nonsense", "../../etc/passwd", "a\x00b", "ä" * 50, "acme-ods@none"])
 def test_an_unknown_model_is_refused_with_those_there_are(client: httpx.Client, picture: bytes, name: str) -> None:
     response = client.post(PREDICT, files={"image": ("p.png", picture)}, params={"q": name})

@@ -10,6 +10,8 @@ import pytest
 
 import teppr.serving
 from teppr.errors import BadImage
+from teppr.serving.directory import LIVES_S
+from teppr.serving.model_server import CLAIM_EVERY_S, HANGS_AFTER_S
 from teppr.settings import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
@@ -50,6 +52,13 @@ def test_every_word_of_refusal_has_its_row() -> None:
 def test_the_bounds_are_the_settings() -> None:
     for name in ("max_upload_mib", "max_image_megapixels", "max_requests", "upload_timeout_s"):
         assert f"| `{name}` | {Settings.model_fields[name].default:g} |" in PAGE
+
+
+def test_the_times_of_a_takeover_are_those_of_the_code() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8").split())
+    assert f"others look for such requests every {CLAIM_EVERY_S:g} s" in page
+    assert f"the sign of life lasts {LIVES_S:g} s, so its requests wait at most {LIVES_S + CLAIM_EVERY_S:g} s" in page
+    assert f"has it taken away after {HANGS_AFTER_S:g} s" in page
 
 
 def test_the_example_of_an_answer_has_the_shape_of_a_real_one(client: httpx.Client, picture: bytes) -> None:

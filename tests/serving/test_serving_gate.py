@@ -12,7 +12,7 @@ from starlette.routing import Route
 from teppr.serving.declined import Declined
 from teppr.serving.envelope import Envelope
 from teppr.serving.gate import Gate
-from teppr.serving.meter import Meter
+from teppr.serving.meter import REQUESTS, Meter
 
 BUSY = Declined(503, "busy", "try again in 1 s", retry_after_s=1)
 
@@ -31,7 +31,8 @@ class Answers:
         paths = ["/ask", "/ask/box", "/asked", "/other"]
         app = Starlette(routes=[Route(path, answer, methods=["GET", "POST"]) for path in paths])
         app.add_middleware(Gate, is_closed=lambda: self.closed, paths=["/ask"])
-        app.add_middleware(Envelope, meter=Meter())
+        self.meter = Meter()
+        app.add_middleware(Envelope, meter=self.meter)
         self.app = app
 
     def ask(self, path: str, method: str = "POST") -> httpx.Response:
@@ -61,6 +62,7 @@ def test_a_closed_gate_refuses_unread_and_says_when_to_come_back(answers: Answer
         assert refused.json()["request_id"] == refused.headers["x-request-id"]
         assert "content-security-policy" in refused.headers
     assert answers.read == []
+    assert answers.meter.pending[REQUESTS, "unread", "", 503] == 3
 
 
 def test_a_closed_gate_lets_other_paths_and_bulk_through(answers: Answers) -> None:

@@ -142,7 +142,7 @@ PIXELS = {"datatype": "UINT8", "shape": [1, 2, 3]}
 @pytest.mark.parametrize(
     ("document", "behind", "says"),
     [
-        ([], b"", "valid dictionary"),
+        ([], b"", "the document must be an object"),
         ({}, b"", "inputs"),
         ({"inputs": []}, b"", "inputs"),
         ({"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES"}]}, b"", "image"),

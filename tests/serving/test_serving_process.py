@@ -173,6 +173,17 @@ def test_an_interrupt_ends_it_without_a_traceback(tmp_path: Path, bundle: Bundle
         assert "Traceback" not in process.stderr.read()
 
 
+def test_it_says_which_models_answer_by_their_keys(tmp_path: Path, bundle: Bundle, second_bundle: Bundle) -> None:
+    words = ["serve", "--port", "0", "--model", str(bundle.path), "--model", str(second_bundle.path)]
+    command = [sys.executable, "-m", "teppr", "--home", str(tmp_path), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        first, second = process.stdout.readline(), process.stdout.readline()
+        process.terminate()
+    assert first.startswith("acme-ods-1 at http://127.0.0.1:")
+    assert second == "serves acme-ods-1, acme-rld-2; try:\n"
+
+
 def test_a_taken_port_is_said_so(bundle: Bundle) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ended = run("serve", "--model", bundle.path, "--port", taken.getsockname()[1])

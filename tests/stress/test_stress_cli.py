@@ -76,6 +76,16 @@ def test_a_report_does_not_overwrite_another(teppr: Cli, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_a_service_that_wants_a_key_ends_the_test_with_a_sentence(teppr: Cli) -> None:
+    with raw_service("no key") as service:
+        assert teppr("stress", service.url, "--clients", 2, "--processes", 2, "--seconds", 600) == 2
+        assert len(service.requests) <= 4
+    (sentence,) = [line for line in teppr.err.splitlines() if line.startswith("error")]
+    assert sentence.startswith(f"error: {service.url} answers 401 Unauthorized (")
+    assert sentence.endswith("): give a key by --key")
+
+
+@pytest.mark.slow
 def test_thresholds_decide_the_exit_code(teppr: Cli) -> None:
     with raw_service("answer", "busy") as service:
         met = ("--max-p99-ms", 60000, "--min-rate", 0.1, "--max-refused-share", 0.9)

@@ -24,7 +24,6 @@ CODES = {
     "quota": 429,
     "fault": 500,
     "late": 504,
-    "no key": 401,
     "interim": 200,
     "chunks": 200,
     "last": 200,
@@ -73,6 +72,20 @@ def test_whatever_a_service_does_is_counted_as_what_it_is(pictures: Sequence[Pic
     assert told[0, 503] == b'{"detail": "the queue is full"}'
     assert told[0, 504] == b"no JSON at all"
     assert (0, 200) not in told
+
+
+def test_a_service_that_wants_a_key_is_asked_no_more(pictures: Sequence[Picture]) -> None:
+    for stages in (closed_stages("2", 20.0), open_stages("20", 20.0, "even")):
+        with raw_service("no key") as service:
+            samples, _ = load(plan_for(service, stages=stages), pictures)
+        assert codes_of(samples) == {401: len(service.requests)}
+        assert len(service.requests) <= 3
+
+
+def test_a_key_that_holds_no_longer_is_counted_and_what_was_measured_is_kept(pictures: Sequence[Picture]) -> None:
+    with raw_service("answer", "no key") as service:
+        samples, _ = load(plan_for(service, stages=closed_stages("1", 0.2)), pictures)
+    assert codes_of(samples)[401] > 1
 
 
 def test_connections_are_kept_and_one_that_ends_is_opened_again(pictures: Sequence[Picture]) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.stress.machine import Usage
-from teppr.stress.measure import ALL, detail_of, summary_of
-from teppr.stress.outcomes import Failure, kind_of
+from teppr.stress.measure import ALL, summary_of
+from teppr.stress.outcomes import Failure, detail_of, kind_of
 from teppr.stress.plan import Plan, Stage, target_of
 from teppr.stress.report import remarks_on
 from teppr.stress.run import Outcome, Span

@@ -69,7 +69,7 @@ def serve(
     session: Session = ctx.obj
     given = Given(host=host, port=port, processes=processes, workers=web_workers, score_threshold_0_1=score_threshold)
     plan = plan_of(session.settings, model or [], given, allow_remote=allow_remote)
-    run(session, plan, lambda service: _say_ready(service, plan, as_json=as_json))
+    run(session, plan, lambda service: _say_ready(service, as_json=as_json))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,12 +151,12 @@ def check_reach(address: Address, settings: Settings, *, allowed: bool) -> None:
     note(f"warning: {reached}: whoever reaches it may do everything")
 
 
-def _say_ready(service: Service, plan: Plan, *, as_json: bool) -> None:
+def _say_ready(service: Service, *, as_json: bool) -> None:
     if as_json:
         says = {"url": service.urls[0], "urls": list(service.urls), "models": service.keys}
         typer.echo(orjson.dumps({**says, "pid": os.getpid(), "queue": service.queue_url}))
         return
-    for web, url in zip(plan.webs, service.urls, strict=True):
-        typer.echo(f"{web.default} at {url}  (API: {url}/docs; Ctrl+C ends it)")
-    typer.echo(f"serves {', '.join(plan.names)}; try:")
+    for default, url in zip(service.defaults, service.urls, strict=True):
+        typer.echo(f"{default} at {url}  (API: {url}/docs; Ctrl+C ends it)")
+    typer.echo(f"serves {', '.join(service.keys)}; try:")
     typer.echo(f"  curl -F image=@photo.jpg {service.urls[0]}/api/vision/v2/predict")

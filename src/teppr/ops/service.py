@@ -35,12 +35,13 @@ LOOK_EVERY_S = 0.1
 class Service:
     """A service that was started and is kept running.
 
-    urls: of its webs, in the plan's order
+    urls, defaults: of its webs, in the plan's order, and the models that answer there where a request names none
     """
 
     def __init__(self, plan: Plan, settings: Settings, supervisor: Supervisor, fleet: Fleet) -> None:
         self.queue_url = queue.url_of(settings)
         self.urls: Sequence[str] = ()
+        self.defaults: Sequence[str] = ()
         self._plan = plan
         self._home = settings.home
         self._supervisor = supervisor
@@ -120,6 +121,7 @@ def started(plan: Plan, settings: Settings, frame: Sequence[str]) -> Iterator[tu
         fleet = Fleet(supervisor, settings.home, ours, asking, [web.default for web in webs])
         service = Service(plan, settings, supervisor, fleet)
         service.urls = [url_of(at) for at in found.bound]
+        service.defaults = [web.default for web in webs]
         service.tell()
         supervisor.until(
             lambda: queue.answers(asking), START_TIMEOUT_S, f"the queue of {settings.home} does not answer"

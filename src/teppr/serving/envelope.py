@@ -19,6 +19,8 @@ from teppr.serving.safe_headers import SAFE_HEADERS
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """Asked again and again by machines: no line in the log."""
+UNKNOWN = "unknown"
+"""What requests to paths that are not there are counted as, whatever they are."""
 
 log = logging.getLogger("teppr.serving")
 
@@ -57,10 +59,18 @@ class Envelope:
             # The raw path is percent-encoded: no client writes lines of its own into the log.
             path = without_secrets(scope.get("raw_path", b"").decode("ascii", "replace"))
             spent_s = time.perf_counter() - begun_at
-            route, model = getattr(scope.get("route"), "name", "none"), scope["state"].get("model", "")
-            self._meter.answered(route, model, status, spent_s)
+            self._meter.answered(_route_of(scope), scope["state"].get("model", ""), status, spent_s)
             if path not in QUIET_PATHS:
                 _tell(scope, path, status, 1000 * spent_s)
+
+
+def _route_of(scope: Scope) -> str:
+    """The operation of the OpenAPI document, or the path of a page: nothing that a client writes makes a label."""
+    if (route := scope.get("route")) is not None:
+        return str(route.name)
+    if (endpoint := scope.get("endpoint")) is not None:
+        return str(endpoint.__name__)  # a route of Starlette's own
+    return str(scope["state"].get("route", UNKNOWN))
 
 
 def _tell(scope: Scope, path: str, status: int, spent_ms: float) -> None:

@@ -13,6 +13,8 @@ from teppr.serving.declined import Declined
 from teppr.serving.refusals import answer_of
 
 BULK = b"priority=bulk"
+UNREAD = "unread"
+"""What requests that are refused here are counted as: to look for their route would be work."""
 
 
 class Gate:
@@ -33,6 +35,7 @@ class Gate:
         if scope["type"] == "http" and scope["method"] == "POST" and f"{scope['path']}/".startswith(self._folders):
             refusal = self._is_closed() if BULK not in scope["query_string"] else None
             if refusal is not None:
+                scope["state"]["route"] = UNREAD
                 await answer_of(refusal, scope["state"]["request_id"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -24,7 +24,7 @@ def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     for path, (name, media_type) in FILES.items():
         content = files("teppr.serving").joinpath("page", name).read_bytes()
-        routes.add_api_route(path, _answering(content, media_type), methods=["GET", "HEAD"], name=f"page {name}")
+        routes.add_api_route(path, _answering(content, media_type), methods=["GET", "HEAD"], name=path)
     return routes
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from fastapi import FastAPI
@@ -26,6 +26,38 @@ from teppr.serving.safe_headers import SAFE_HEADERS
 
 REQUEST_ID_HEADER = "X-Request-Id"
 CLIENT_IS_GONE = 499
+MOST_SHOWN = 80
+SOURCES = frozenset({"query", "path", "header", "body"})
+"""Where FastAPI found a value; its name says enough."""
+MUST_BE = {
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "enum": "{expected}",
+    "literal_error": "{expected}",
+    "greater_than": "above {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "below {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "string_too_long": "of at most {max_length} characters",
+    "string_too_short": "of at least {min_length} characters",
+    "string_pattern_mismatch": "of the form {pattern}",
+    "too_long": "of at most {max_length} items",
+    "too_short": "of at least {min_length} items",
+}
+"""What a value must be, by pydantic's name for what is wrong with it."""
 Shape: TypeAlias = Callable[[str], Mapping[str, object]]
 """How a protocol says in JSON why there is no answer, given the sentence."""
 
@@ -78,15 +110,23 @@ def id_is_given(request: Request) -> bool:
     return bool(getattr(request.state, "id_is_given", False))
 
 
-def sentence_of(problems: list[dict[str, object]]) -> str:
-    """What pydantic found wrong, as a sentence: where, what, and the value."""
+def sentence_of(problems: list[dict[str, Any]]) -> str:
+    """What pydantic found wrong, as a sentence: the name, what it must be, and the value."""
     return "; ".join(_clause(problem) for problem in problems)
 
 
-def _clause(problem: dict[str, object]) -> str:
-    where = problem["loc"]
-    name = ".".join(map(str, where)) if isinstance(where, tuple | list) else str(where)
-    return f"{name}: {problem['msg']}, got {str(problem.get('input'))[:80]!r}"
+def _clause(problem: dict[str, Any]) -> str:
+    where = [str(part) for part in problem["loc"]]
+    name = ".".join(where[1:] if len(where) > 1 and where[0] in SOURCES else where) or "the document"
+    kind, bounds = problem["type"], problem.get("ctx", {})
+    if kind == "missing":
+        return f"{name} is missing"
+    got = f"got {str(problem.get('input'))[:MOST_SHOWN]!r}"
+    if kind == "extra_forbidden":
+        return f"{name} is unknown, {got}"
+    if kind in MUST_BE:
+        return f"{name} must be {MUST_BE[kind].format(**bounds)}, {got}"
+    return f"{name}: {problem['msg']}, {got}"
 
 
 def answer_of(refusal: Declined, request_id: str) -> Response:

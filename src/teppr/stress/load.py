@@ -9,7 +9,7 @@ from itertools import cycle
 
 from teppr.stress.arrivals import due_times
 from teppr.stress.connection import Answer, Caller, Place
-from teppr.stress.outcomes import Failure, kind_of
+from teppr.stress.outcomes import DENIALS, Failure, kind_of
 from teppr.stress.plan import Plan, Stage
 from teppr.stress.requests import Request
 from teppr.stress.samples import Recorder, Sent
@@ -32,12 +32,15 @@ class Load:
     """Puts a process's share of each stage on the targets.
 
     places, requests: of each target
+    denied: the target that wants a key, or another one, and answered nothing so far; then nothing more is sent
     """
 
     def __init__(
         self, plan: Plan, share: Share, places: Sequence[Place], requests: Sequence[Sequence[Request]]
     ) -> None:
         self.recorder = Recorder()
+        self.denied: int | None = None
+        self._admitted: set[int] = set()
         self._plan, self._share, self._places = plan, share, places
         self._requests = [_from(share.index, some) for some in requests]
         self._loop = asyncio.get_running_loop()
@@ -57,7 +60,7 @@ class Load:
         end_s = begin_s + stage.seconds
         try:
             await asyncio.sleep(begin_s - self._loop.time())
-            while (now_s := self._loop.time()) < end_s:
+            while self.denied is None and (now_s := self._loop.time()) < end_s:
                 answer = await self._ask(caller, number, target, now_s)
                 if pause_s := self._pause_after(answer):
                     await asyncio.sleep(min(pause_s, max(end_s - self._loop.time(), 0)))
@@ -82,6 +85,8 @@ class Load:
                 due_s = begin_s + after_s
                 if (ahead_s := due_s - self._loop.time()) > 0:
                     await asyncio.sleep(ahead_s)
+                if self.denied is not None:
+                    break
                 task = self._loop.create_task(send(due_s))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
@@ -103,6 +108,10 @@ class Load:
                 stage=stage, target=target, due_s=due_s, sent_s=sent_s, size=len(request.head) + len(request.body)
             )
             self.recorder.add(sent, answer, ended_s=self._loop.time())
+        if kind_of(answer.code) == "answered":
+            self._admitted.add(target)
+        elif answer.code in DENIALS and target not in self._admitted:
+            self.denied = target
         return answer
 
     def _pause_after(self, answer: Answer) -> float:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
-from teppr.stress.outcomes import Kind, kind_of, words_of
+from teppr.stress.outcomes import Kind, detail_of, kind_of, words_of
 from teppr.stress.plan import Stage
 from teppr.stress.run import Outcome, Span
 from teppr.stress.samples import Samples, column
@@ -19,7 +18,6 @@ Doubles = npt.NDArray[np.float64]
 PERCENTILES = (50, 90, 95, 99)
 ALL = "all"
 """What the targets together are called."""
-LONGEST_SENTENCE = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,14 +223,3 @@ def _statuses(outcome: Outcome, samples: Samples) -> Iterator[StatusRow]:
                 count=count,
                 detail=detail_of(outcome.bodies.get((i, code), b"")),
             )
-
-
-def detail_of(body: bytes) -> str:
-    """The first sentence of what a service says instead of an answer: of its `detail`, or else of the text."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        document = body.decode("utf-8", "replace")
-    said = document.get("detail", document) if isinstance(document, dict) else document
-    words = " ".join(str(said).split())
-    return words if len(words) <= LONGEST_SENTENCE else f"{words[:LONGEST_SENTENCE]}…"

@@ -8,10 +8,15 @@ from enum import IntEnum
 from http import HTTPStatus
 from typing import Literal
 
+import orjson
+
 Kind = Literal["answered", "refused", "declined", "failed", "unfinished"]
 REFUSALS = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """What a service says that has too much to do: no answer, and no error either."""
+DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""What a service says to whom it does not answer at all."""
 FIRST_SERVER_ERROR = 500
+LONGEST_SENTENCE = 300
 
 
 class Failure(IntEnum):
@@ -84,3 +89,14 @@ def words_of(code: int) -> str:
         return f"{code} {HTTPStatus(code).phrase}"
     except ValueError:
         return str(code)
+
+
+def detail_of(body: bytes) -> str:
+    """The first sentence of what a service says instead of an answer: of its `detail`, or else of the text."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        document = body.decode("utf-8", "replace")
+    said = document.get("detail", document) if isinstance(document, dict) else document
+    words = " ".join(str(said).split())
+    return words if len(words) <= LONGEST_SENTENCE else f"{words[:LONGEST_SENTENCE]}…"

@@ -14,12 +14,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from teppr.errors import Missing
+from teppr.errors import BadInput, Missing
 from teppr.progress import QUIET, Progress
 from teppr.stress import worker
 from teppr.stress.connection import Place
 from teppr.stress.load import Share
 from teppr.stress.machine import Meter, Usage
+from teppr.stress.outcomes import DENIALS, detail_of, words_of
 from teppr.stress.pictures import Picture
 from teppr.stress.plan import Plan, Stage, Target
 from teppr.stress.samples import WARM_UP, Samples, samples_of
@@ -64,21 +65,21 @@ class Outcome:
 def run(plan: Plan, pictures: Sequence[Picture], progress: Progress = QUIET) -> Outcome:
     """Do all stages; Ctrl+C ends it early, and what was measured until then is the outcome.
 
-    Raises Missing where a target cannot be reached at the start.
+    Raises Missing where a target cannot be reached at the start, BadInput where one wants a key, or another one.
     """
     places = [place_of(target) for target in plan.targets]
     stages = list(enumerate(plan.stages))
     if plan.warm_up_s:
         stages.insert(0, (WARM_UP, replace(plan.stages[0], seconds=plan.warm_up_s)))
     with _word_to_end() as was_ended, _crew(plan, places, pictures) as crew:
-        watch = _Watch(crew, progress)
+        watch = _Watch(plan, crew, progress)
         watch.until_all_are_ready()
         for number, stage in stages:
             watch.stage(stage, number, was_ended)
             if was_ended():
                 watch.end_early()
                 break
-        return watch.outcome(plan, was_ended=was_ended())
+        return watch.outcome(was_ended=was_ended())
 
 
 def place_of(target: Target) -> Place:
@@ -157,7 +158,8 @@ def _start(process: BaseProcess) -> None:
 class _Watch:
     """Tells the processes what to do, and gathers what they tell."""
 
-    def __init__(self, crew: Sequence[_Hand], progress: Progress) -> None:
+    def __init__(self, plan: Plan, crew: Sequence[_Hand], progress: Progress) -> None:
+        self._plan = plan
         self._pipes = {hand.pipe: hand.process for hand in crew}
         self._progress = progress
         self._meter = Meter([hand.process.pid for hand in crew if hand.process.pid is not None])
@@ -202,10 +204,10 @@ class _Watch:
             while pipe.poll(ENDING_S) and self._has_more(pipe):
                 pass
 
-    def outcome(self, plan: Plan, *, was_ended: bool) -> Outcome:
+    def outcome(self, *, was_ended: bool) -> Outcome:
         """All that was seen."""
         return Outcome(
-            plan=plan,
+            plan=self._plan,
             samples=samples_of(b"".join(self._lines)),
             spans=tuple(self._spans),
             usages=tuple(self._usages),
@@ -237,3 +239,12 @@ class _Watch:
         self._lines.append(told.lines)
         for key, body in told.bodies.items():
             self._bodies.setdefault(key, body)
+        if told.denied is not None:
+            raise self._denial_of(told.denied)
+
+    def _denial_of(self, number: int) -> BadInput:
+        code = next(code for target, code in self._bodies if target == number and code in DENIALS)
+        says = detail_of(self._bodies[number, code])
+        target = self._plan.targets[number].url
+        which = "another key" if self._plan.key else "a key"
+        return BadInput(f"{target} answers {words_of(code)} ({says}): give {which} by --key")

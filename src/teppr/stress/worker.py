@@ -34,11 +34,13 @@ class Told:
 
     lines, bodies: as a `Recorder` has them
     done: nothing of the stage is under way any more
+    denied: the number of a target that wants a key, or another one
     """
 
     lines: bytes
     bodies: dict[tuple[int, int], bytes]
     done: bool = False
+    denied: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,6 @@ class _Worker:
     def _tell(self, *, done: bool = False) -> None:
         lines, bodies = self._load.recorder.take()
         try:
-            self._pipe.send(Told(lines, bodies, done))
+            self._pipe.send(Told(lines, bodies, done, self._load.denied))
         except OSError:
             self._ended.set()  # nobody is left to be told
