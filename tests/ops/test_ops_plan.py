@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr import settings
 from teppr.errors import BadInput
-from teppr.ops.plan import ModelPlan, Plan, WebPlan, planned, processes_of
+from teppr.ops.plan import ModelPlan, Plan, WebPlan, differences, planned, processes_of
 from teppr.serving.server import Address
 
 TOML = """
@@ -60,6 +61,27 @@ def test_where_nothing_is_said_it_says_what_to_write(tmp_path: Path) -> None:
 def test_a_memory_limit_that_is_none_is_refused_with_its_models(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"memory_limit of acme-ods@production: .* such as 2GiB, got 'fifty'"):
         plan(TOML.replace("2GiB", "fifty"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("processes = 2", "processes = 3", ["processes of acme-ods@production is 2, asked for 3"]),
+        ('memory_limit = "2GiB"', "", ["memory_limit of acme-ods@production is 2GiB, asked for unset"]),
+        ("score_threshold = 0.4", "", ["score threshold is 0.4, asked for None"]),
+        ("[5000]", "", ["the order of models or webs"]),
+        (
+            "port = 5000",
+            "port = 5001",
+            ["web 127.0.0.1:5000 runs and is not asked for", "web 127.0.0.1:5001 is asked for and does not run"],
+        ),
+    ],
+    ids=["processes", "limit", "threshold", "nothing", "port"],
+)
+def test_what_two_plans_differ_in_is_said(tmp_path: Path, before: str, after: str, says: list[str]) -> None:
+    runs = orjson.loads(orjson.dumps(plan(TOML, tmp_path).as_dict()))
+    asked = plan(TOML.replace(before, after), tmp_path).as_dict()
+    assert differences(runs, asked) == says
 
 
 def test_two_webs_on_one_port_are_refused_and_on_any_free_one_are_not() -> None:

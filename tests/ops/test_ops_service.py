@@ -63,9 +63,12 @@ def test_each_web_answers_with_its_default_and_with_all_models(served: Up, pictu
 def test_up_again_says_so_and_does_nothing(served: Up) -> None:
     again = served("up")
     assert (again["pid"], again["urls"], again["started"]) == (served.says["pid"], served.says["urls"], False)
-    code, says = served.refused("up", "--model", "acme-ods-2")
-    assert code == 1
-    assert "another plan" in says
+    done = teppr(served.home, "up", "--model", "acme-ods-2")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: a service runs already in {served.home} (process {served.says['pid']})")
+    assert "model acme-rld-1 runs and is not asked for" in done.stderr
+    assert "model acme-ods-2 is asked for and does not run" in done.stderr
 
 
 def test_the_status_says_all_there_is_to_each_process(served: Up, picture: bytes) -> None:

@@ -61,13 +61,18 @@ def up(
     plan = plan_of(session.settings, model or [], given, allow_remote=allow_remote)
 
     from teppr.ops import logs, state
+    from teppr.ops.plan import differences
 
     home = session.settings.home
     here = state.read(home)
     if here is not None:
-        _say_up(session, here, logs.path_of(home), started=False, as_json=as_json)
         if here.plan != plan.as_dict():
-            raise Refused(f"it was started with another plan; {session.command('down')} ends it")
+            raise Refused(
+                f"a service runs already in {home} (process {here.pid}) and was started with another plan: "
+                f"{'; '.join(differences(here.plan, plan.as_dict()))} - to start it anew: {session.command('down')}, "
+                "then up again; models alone come and go by teppr load, unload and swap"
+            )
+        _say_up(session, here, logs.path_of(home), started=False, as_json=as_json)
         return
     log = logs.rotated(home)
     offset = log.stat().st_size if log.exists() else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -87,6 +87,33 @@ class Plan:
             "webs": [asdict(web) for web in self.webs],
             "score_threshold_0_1": self.score_threshold_0_1,
         }
+
+
+def differences(runs: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """What is different between the plan that runs and the one asked for, both as `Plan.as_dict` gives them."""
+    found = []
+    for what, key, kind in (("models", _models_said, "model"), ("webs", _web_said, "web")):
+        here, wanted = ({key(each): each for each in plan[what]} for plan in (runs, asked))
+        found += [f"{kind} {name} runs and is not asked for" for name in here if name not in wanted]
+        found += [f"{kind} {name} is asked for and does not run" for name in wanted if name not in here]
+        found += [
+            f"{field} of {name} is {here[name][field] or 'unset'}, asked for {wanted[name][field] or 'unset'}"
+            for name in here
+            if name in wanted
+            for field in here[name]
+            if here[name][field] != wanted[name][field]
+        ]
+    if runs["score_threshold_0_1"] != asked["score_threshold_0_1"]:
+        found.append(f"score threshold is {runs['score_threshold_0_1']}, asked for {asked['score_threshold_0_1']}")
+    return found or ["the order of models or webs"]
+
+
+def _models_said(model: Mapping[str, Any]) -> str:
+    return ", ".join(model["names"])
+
+
+def _web_said(web: Mapping[str, Any]) -> str:
+    return f"{web['address']['host']}:{web['address']['port']}"
 
 
 def planned(settings: Settings) -> Plan:
