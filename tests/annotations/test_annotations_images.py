@@ -86,6 +86,7 @@ def test_processes_that_do_not_start_are_no_fault_of_the_images(pictures: list[t
         list(checker.check(pictures))
 
 
+@pytest.mark.slow
 def test_a_caller_that_is_no_guarded_script_may_ingest(delivery: Delivery, tmp_path: Path) -> None:
     path = delivery.via({delivery.image(f"{i}.png").name: [] for i in range(MANY)})
     script = tmp_path / "script.py"
@@ -147,6 +148,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_killed_ingest_leaves_neither_records_nor_processes(delivery: Delivery, tmp_path: Path) -> None:
     from teppr.annotations.ingest import ingest
     from teppr.problems import PROBLEMS

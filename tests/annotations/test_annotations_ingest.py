@@ -18,6 +18,7 @@ from teppr.files import sha256_of
 from teppr.problems import Problem
 from teppr.store import FindingQuery, ImageQuery, Store
 from teppr.testing.deliveries import Delivery, rect
+from teppr.testing.examples import examples
 from teppr.types import Finding, Provenance, Severity
 
 Take = Callable[..., IngestReport]
@@ -403,7 +404,7 @@ entries = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.text(max_size=5), entries | anything, min_size=1, max_size=4))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(0.6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_an_entry_holds_it_is_counted_and_never_crashes(
     delivery: Delivery, take: Take, store: Store, document: dict[str, Any]
 ) -> None:

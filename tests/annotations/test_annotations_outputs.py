@@ -20,7 +20,7 @@ from teppr.annotations.verify import Difference, verify
 from teppr.errors import UnknownName
 from teppr.store import FindingQuery, ImageQuery, Store
 from teppr.testing.deliveries import Delivery, rect
-from teppr.testing.formats import MOST_BYTES_BUFFERED
+from teppr.testing.format_memory import MOST_BYTES_BUFFERED
 from teppr.testing.large import write_coco
 from teppr.types import Provenance, Tally
 

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from teppr.client import AsyncClient, Client
-from teppr.testing.scripted_service import RawService, running
+from teppr.testing.scripted_service import ScriptedService, scripted_service
 
 Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def service() -> Iterator[RawService]:
-    with running() as one:
+def service() -> Iterator[ScriptedService]:
+    with scripted_service() as one:
         yield one
 
 

@@ -6,6 +6,7 @@ import itertools
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from teppr.client import Answer, AsyncClient, AsyncJob, Client
 from teppr.errors import BadFile, BadInput, ServiceDeclined, ServiceError, ServiceUnavailable, TepprError
 from teppr.testing.scripted_service import (
     Asked,
-    RawService,
+    ScriptedService,
     answer,
     cut,
     document,
@@ -51,7 +52,7 @@ def three_paths(tmp_path: Path) -> list[Path]:
 
 
 def test_a_batch_has_each_answer_and_failure_in_its_place(
-    ask: Ask, service: RawService, three_paths: list[Path]
+    ask: Ask, service: ScriptedService, three_paths: list[Path]
 ) -> None:
     service.acts = [hang_up, batch_reply]
     first, failed, last = ask("predict_batch", three_paths, urls=service.url, on_failure="keep")
@@ -63,19 +64,19 @@ def test_a_batch_has_each_answer_and_failure_in_its_place(
     assert service.asked[0].body == service.asked[1].body
 
 
-def test_a_batch_raises_its_first_failure(ask: Ask, service: RawService, three_paths: list[Path]) -> None:
+def test_a_batch_raises_its_first_failure(ask: Ask, service: ScriptedService, three_paths: list[Path]) -> None:
     service.acts = [batch_reply]
     with pytest.raises(ServiceDeclined, match=r"b.png: it does not decode whole"):
         ask("predict_batch", three_paths, urls=service.url)
 
 
-def test_a_batch_of_nothing_asks_nothing(ask: Ask, service: RawService) -> None:
+def test_a_batch_of_nothing_asks_nothing(ask: Ask, service: ScriptedService) -> None:
     assert ask("predict_batch", [], urls=service.url) == ()
     assert service.asked == []
 
 
 def test_a_batch_that_says_nothing_of_an_image_is_no_answer(
-    ask: Ask, service: RawService, three_paths: list[Path]
+    ask: Ask, service: ScriptedService, three_paths: list[Path]
 ) -> None:
     service.acts = [replies(200, {**document("other.png"), "failures": {}})]
     with pytest.raises(ServiceError, match=r"'a.png' is missing - at failures"):
@@ -87,7 +88,7 @@ def test_a_batch_that_says_nothing_of_an_image_is_no_answer(
 TAKEN = {"id": "job-1", "status": "queued", "url": "/api/vision/v2/predictq/job-1"}
 
 
-def test_a_job_is_submitted_once_and_waited_for(ask: Ask, finish: Ask, service: RawService) -> None:
+def test_a_job_is_submitted_once_and_waited_for(ask: Ask, finish: Ask, service: ScriptedService) -> None:
     queued = replies(202, {"id": "job-1", "status": "queued"}, "Retry-After: 0")
     service.acts = [hang_up, replies(202, TAKEN), queued, hang_up, queued, replies(200, document("a.png"))]
     job = ask("submit", IMAGE, urls=service.url, filename="a.png")
@@ -99,21 +100,21 @@ def test_a_job_is_submitted_once_and_waited_for(ask: Ask, finish: Ask, service: 
     assert [polls[1].id == polls[2].id, polls[0].id == polls[1].id] == [True, False]
 
 
-def test_the_failure_of_a_job_is_raised_by_its_result(finish: Ask, service: RawService) -> None:
+def test_the_failure_of_a_job_is_raised_by_its_result(finish: Ask, service: ScriptedService) -> None:
     service.acts = [refuses(504, "deadline")]
     with pytest.raises(ServiceUnavailable, match="504 deadline"):
         finish(service.url, "job-1")
     assert len(service.asked) == 1
 
 
-def test_a_job_that_takes_longer_is_said_so(finish: Ask, service: RawService) -> None:
-    service.always = replies(202, {"id": "job-1", "status": "queued"}, "Retry-After: 1")
+def test_a_job_that_takes_longer_is_said_so(finish: Ask, service: ScriptedService) -> None:
+    service.then = repeat(replies(202, {"id": "job-1", "status": "queued"}, "Retry-After: 1"))
     with pytest.raises(ServiceUnavailable, match="job job-1: it is still under way: wait again") as raised:
         finish(service.url, "job-1", timeout_s=0.2)
     assert raised.value.word == "not-done"
 
 
-def test_a_job_can_be_waited_for_in_steps(service: RawService) -> None:
+def test_a_job_can_be_waited_for_in_steps(service: ScriptedService) -> None:
     queued = replies(202, {"id": "job-1", "status": "queued"})
     service.acts = [queued, replies(200, document("a.png"))]
     with Client(service.url) as client:
@@ -124,7 +125,7 @@ def test_a_job_can_be_waited_for_in_steps(service: RawService) -> None:
     assert len(service.asked) == 2
 
 
-def test_a_job_of_asyncio_can_be_waited_for_in_steps(service: RawService) -> None:
+def test_a_job_of_asyncio_can_be_waited_for_in_steps(service: ScriptedService) -> None:
     async def run() -> None:
         async with AsyncClient(service.url) as client:
             job = client.job("job-1")
@@ -153,7 +154,7 @@ def paths(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_answers_come_in_the_order_of_their_images(many: Ask, service: RawService, paths: list[Path]) -> None:
+def test_answers_come_in_the_order_of_their_images(many: Ask, service: ScriptedService, paths: list[Path]) -> None:
     service.acts = [answer, hang_up, refuses(503, "busy"), cut, answer, reset]
     answers = many(service.url, iter(paths), at_a_time=4)
     assert [found.filename for found in answers] == [path.name for path in paths]
@@ -161,16 +162,16 @@ def test_answers_come_in_the_order_of_their_images(many: Ask, service: RawServic
     assert service.most_at_once <= 4
 
 
-def test_the_first_failure_ends_the_stream(many: Ask, service: RawService, paths: list[Path]) -> None:
+def test_the_first_failure_ends_the_stream(many: Ask, service: ScriptedService, paths: list[Path]) -> None:
     paths[3].unlink()
     with pytest.raises(BadFile, match=r"3\.png"):
         many(service.url, paths, at_a_time=2)
     assert len(service.asked) < len(paths)
 
 
-def test_failures_are_kept_in_their_places(many: Ask, service: RawService, paths: list[Path]) -> None:
+def test_failures_are_kept_in_their_places(many: Ask, service: ScriptedService, paths: list[Path]) -> None:
     paths[3].unlink()
-    service.always = declines_seven
+    service.then = repeat(declines_seven)
     outcomes = many(service.url, paths, at_a_time=4, on_failure="keep")
     assert len(outcomes) == len(paths)
     failed = {i: outcome for i, outcome in enumerate(outcomes) if isinstance(outcome, TepprError)}
@@ -184,14 +185,14 @@ def declines_seven(connection: socket.socket, asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"at_a_time": 0}, {"on_failure": "skip"}, {"filename": "a"}, {"modle": "a"}])
-def test_a_stream_is_checked_before_it_begins(service: RawService, wrong: Any) -> None:  # noqa: ANN401 - any call
+def test_a_stream_is_checked_before_it_begins(service: ScriptedService, wrong: Any) -> None:  # noqa: ANN401 - any call
     with Client(service.url) as client, pytest.raises(BadInput):
         client.predict_many([IMAGE], **wrong)
     with pytest.raises(BadInput):
         AsyncClient(service.url).predict_many([IMAGE], **wrong)
 
 
-def test_an_endless_stream_is_taken_as_it_is_used(service: RawService) -> None:
+def test_an_endless_stream_is_taken_as_it_is_used(service: ScriptedService) -> None:
     taken = itertools.count()
     with Client(service.url) as client:
         answers = client.predict_many((IMAGE for _ in taken), at_a_time=2)
@@ -200,7 +201,7 @@ def test_an_endless_stream_is_taken_as_it_is_used(service: RawService) -> None:
         answers.close()
 
 
-def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: RawService) -> None:
+def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: ScriptedService) -> None:
     taken = itertools.count()
 
     async def images() -> AsyncIterator[bytes]:
@@ -222,13 +223,13 @@ def test_an_endless_stream_of_asyncio_is_taken_as_it_is_used(service: RawService
 
 
 @pytest.mark.slow
-def test_cancelled_tasks_leave_the_connections_usable(service: RawService) -> None:
+def test_cancelled_tasks_leave_the_connections_usable(service: ScriptedService) -> None:
     """More are cancelled than there are connections, at whatever they were doing."""
 
     async def run() -> None:
         async with AsyncClient(service.url) as client:
             for round_ in range(5):
-                service.always = silent(service) if round_ % 2 == 0 else None
+                service.then = repeat(silent if round_ % 2 == 0 else answer)
                 tasks = [asyncio.create_task(client.predict(IMAGE, timeout_s=30)) for _ in range(60)]
                 for _ in range(3 * round_):
                     await asyncio.sleep(0)
@@ -237,20 +238,20 @@ def test_cancelled_tasks_leave_the_connections_usable(service: RawService) -> No
                     task.cancel()
                 ended = await asyncio.gather(*tasks, return_exceptions=True)
                 assert all(isinstance(end, asyncio.CancelledError | Answer) for end in ended)
-            service.always = None
+            service.then = repeat(answer)
             answers = await asyncio.gather(*[client.predict(IMAGE, timeout_s=30) for _ in range(120)])
             assert len(answers) == 120
 
     asyncio.run(run())
 
 
-async def reached(service: RawService) -> None:
+async def reached(service: ScriptedService) -> None:
     """Until all that is asked in this round stays without an answer."""
     while service.at_once < 60:
         await asyncio.sleep(0)
 
 
-def test_a_client_that_is_closed_says_so(service: RawService) -> None:
+def test_a_client_that_is_closed_says_so(service: ScriptedService) -> None:
     client = Client(service.url)
     client.close()
     with pytest.raises(BadInput, match="the client is closed"):
@@ -265,7 +266,7 @@ def test_a_client_that_is_closed_says_so(service: RawService) -> None:
     asyncio.run(run())
 
 
-def test_closing_a_client_ends_the_waits_of_other_threads(service: RawService) -> None:
+def test_closing_a_client_ends_the_waits_of_other_threads(service: ScriptedService) -> None:
     told = threading.Event()
     raised: list[TepprError] = []
 

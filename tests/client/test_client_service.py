@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from teppr.errors import ServiceDeclined
 from teppr.formats.contract import ReadOptions
 from teppr.formats.via import PLUGIN as VIA
 from teppr.testing.bundles import COLORS, colored_picture, small_bundle
-from teppr.testing.scripted_service import Asked, RawService, document, wire
+from teppr.testing.scripted_service import Asked, ScriptedService, document, wire
 from teppr.types import ImageRecord
 
 Ask = Callable[..., Any]
@@ -151,8 +152,8 @@ def later(connection: Any, asked: Asked) -> None:  # noqa: ANN401 - a socket
 
 
 @pytest.mark.usefixtures("photos")
-def test_what_the_page_says_of_later_is_so(service: RawService, capsys: pytest.CaptureFixture[str]) -> None:
-    service.always = later
+def test_what_the_page_says_of_later_is_so(service: ScriptedService, capsys: pytest.CaptureFixture[str]) -> None:
+    service.then = repeat(later)
     (block,) = [block for block in BLOCKS if NEEDS_A_QUEUE in block]
     run_block(block, service.url)
     assert capsys.readouterr().out == "()\n"

@@ -425,7 +425,7 @@ def test_lists_of_a_real_set_are_kept_to(data: Path, store: Store, home: Path) -
 
 
 @pytest.mark.parametrize("shares", ["80/10/10", "70/20/10", "80/20"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_no_label_of_real_deliveries_is_missing_in_any_split(
     data: Path, store: Store, home: Path, shares: str, seed: int
 ) -> None:

@@ -18,6 +18,7 @@ from teppr.datasets.document import Parent, SplitRecord
 from teppr.datasets.tables import ImageRow, RegionRow
 from teppr.datasets.write import Content, write_snapshot
 from teppr.geometry import box_xywh
+from teppr.testing.examples import examples
 from teppr.types import Polygon, Rect, Shape, Spot
 
 LABELS = ("door", "hood")
@@ -177,7 +178,7 @@ drawn = st.lists(st.tuples(boxes, st.sampled_from(LABELS)), max_size=6)
 sides = st.dictionaries(st.sampled_from("abc"), drawn, min_size=1)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(0.4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     one=st.dictionaries(st.sampled_from("abc"), drawn, min_size=1),
     other=st.dictionaries(st.sampled_from("abc"), drawn, min_size=1),

@@ -23,6 +23,7 @@ from teppr.datasets.write import Content, write_snapshot
 from teppr.errors import BadFile, BadInput, Corrupt, TepprError
 from teppr.files import HALF_WRITTEN, sha256_of
 from teppr.testing.datasets import small_snapshot
+from teppr.testing.examples import examples
 from teppr.testing.killing import run_killed
 from teppr.types import Rect
 
@@ -349,7 +350,7 @@ def test_a_compressed_tar_or_no_tar_is_refused(packed: Path, tmp_path: Path) -> 
     assert not (tmp_path / "home").exists()
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(0.6), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255) | st.none())
 def test_a_damaged_file_is_refused_or_makes_no_difference(
     packed: Path, tmp_path: Path, where: float, flip: int | None

@@ -11,7 +11,7 @@ from teppr.cli.main import run
 from teppr.datasets.snapshot import Snapshot, find_snapshot
 from teppr.files import sha256_of
 
-SHARES = pytest.mark.parametrize("shares", ["80/10/10", "70/20/10"])
+SHARES = pytest.mark.parametrize("shares", ["80/10/10", pytest.param("70/20/10", marks=pytest.mark.slow)])
 
 
 def created(home: Path, documents: list[Path], *options: str) -> int:

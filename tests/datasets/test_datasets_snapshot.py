@@ -18,6 +18,7 @@ from teppr.errors import BadFile, BadInput, Corrupt, UnknownName
 from teppr.files import HALF_WRITTEN, sha256_of
 from teppr.geometry import box_xywh
 from teppr.testing.datasets import LABELS, small_snapshot
+from teppr.testing.examples import examples
 from teppr.testing.killing import run_killed
 from teppr.types import Circle, Mask, Polygon, Rect, Shape
 
@@ -235,7 +236,7 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path: Path) -> None:
         Snapshot.open(tmp_path)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(0.3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     where=st.floats(0, 1, exclude_max=True),
     name=st.sampled_from(["images.parquet", "annotations.parquet", "dataset.json"]),

@@ -14,6 +14,7 @@ from teppr.datasets.matrix import LabelMatrix
 from teppr.datasets.split import Assignment, folds_of, shares_of, split
 from teppr.errors import BadInput, SplitRefused, UnknownName
 from teppr.testing.datasets import HALVES
+from teppr.testing.examples import examples
 from teppr.types import Ints
 
 LABELS = ("a", "b", "c", "d")
@@ -64,7 +65,7 @@ def split_ids(assignment: Assignment) -> tuple[int, ...]:
     return tuple(assignment.split_of_group.tolist())
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(groups=groups_of_labels, split_count=st.integers(2, 3), seed=st.integers(0, 3))
 def test_every_label_is_in_every_split_if_and_only_if_an_assignment_exists(
     groups: list[Carried], split_count: int, seed: int
@@ -86,7 +87,7 @@ groups_of_images = st.lists(st.dictionaries(st.integers(0, 3), st.integers(1, 9)
 uneven = st.sampled_from([{"train": 7, "val": 2, "test": 1}, {"train": 997, "val": 2, "test": 1}, THIRDS, HALVES])
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(groups=groups_of_images, more=st.lists(st.integers(0, 5), min_size=7, max_size=7), shares=uneven)
 def test_whole_groups_of_several_images_are_covered_if_and_only_if_that_is_possible(
     groups: list[dict[int, int]], more: list[int], shares: dict[str, int]
@@ -110,7 +111,6 @@ def test_whole_groups_of_several_images_are_covered_if_and_only_if_that_is_possi
         assert set(split_ids(assignment)) == set(range(len(shares)))
 
 
-@settings(max_examples=100)
 @given(groups=groups_of_labels, allowed=st.sets(st.sampled_from(LABELS)))
 def test_only_labels_that_may_be_missing_are_missing(groups: list[Carried], allowed: set[str]) -> None:
     required = occurring(groups) - {LABELS.index(label) for label in allowed}
@@ -129,7 +129,7 @@ def goes_on(groups: list[Carried], kept: list[int], split_count: int, required: 
     return any(serves(groups, at, split_count, required) for at in product(*choices))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(2))
 @given(
     groups=groups_of_labels,
     places=st.lists(st.integers(-1, 2), min_size=7, max_size=7),
@@ -183,7 +183,7 @@ def test_a_split_that_no_group_is_left_for_is_wrong_input() -> None:
         split(np.ones(2, np.int64), matrix_of([frozenset()] * 2), HALVES, 0, LABELS, np.array([0, 0]))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(0.6))
 @given(groups=st.lists(st.frozensets(st.integers(0, 3), min_size=1), min_size=4, max_size=6))
 def test_a_refusal_names_a_smallest_conflict(groups: list[Carried]) -> None:
     required = occurring(groups)
@@ -254,7 +254,7 @@ def test_an_unknown_label_to_be_missing_is_named() -> None:
         split(np.ones(3, np.int64), matrix_of([frozenset({0})] * 3, ("door",)), THIRDS, 0, ["doorr"])
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(0.3))
 @given(seed=st.integers(0, 2**32 - 1), groups=st.lists(st.frozensets(st.integers(0, 3)), min_size=30, max_size=60))
 def test_the_same_seed_gives_the_same_splits(seed: int, groups: list[Carried]) -> None:
     allowed = LABELS
@@ -293,7 +293,7 @@ def test_another_seed_gives_other_splits() -> None:
     assert len({split_ids(split(ones(groups), matrix_of(groups), THIRDS, seed)) for seed in range(5)}) == 5
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(0.3))
 @given(sizes=st.lists(st.integers(1, 5), min_size=12, max_size=60))
 def test_split_sizes_are_within_one_group_of_what_was_asked(sizes: list[int]) -> None:
     shares = {"train": 7, "val": 2, "test": 1}
@@ -351,7 +351,6 @@ def test_a_hundred_labels_of_a_hundred_thousand_images_keep_their_shares() -> No
     assert deviation[:, frequent].max() < 0.22
 
 
-@settings(max_examples=100)
 @given(groups=st.lists(st.frozensets(st.integers(0, 2)), min_size=5, max_size=8), count=st.sampled_from([2, 3, 5]))
 def test_every_fold_has_every_label_if_and_only_if_that_is_possible(groups: list[Carried], count: int) -> None:
     frequent = {label for label in range(3) if sum(label in group for group in groups) >= count}

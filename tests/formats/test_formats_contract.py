@@ -3,6 +3,7 @@
 import pytest
 
 from teppr.formats import FORMATS, Format
+from teppr.testing.format_memory import FormatMemoryContract
 from teppr.testing.formats import FormatContract
 
 
@@ -12,6 +13,11 @@ def plugin(request: pytest.FixtureRequest) -> Format:
 
 
 class TestEveryFormat(FormatContract):
+    """Nothing to add."""
+
+
+@pytest.mark.slow
+class TestTheMemoryOfEveryFormat(FormatMemoryContract):
     """Nothing to add."""
 
 

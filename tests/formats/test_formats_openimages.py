@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadFile, BadInput
@@ -254,7 +254,6 @@ _images = st.lists(
 )
 
 
-@settings(max_examples=100)
 @given(images=_images)
 def test_coordinates_and_attributes_come_back(
     images: list[tuple[str, tuple[int, int], list[tuple[Rect, str | None, dict[str, Any], bool]]]],
@@ -273,7 +272,6 @@ def test_coordinates_and_attributes_come_back(
         assert differences(records, again, plugin.precision_px) == []
 
 
-@settings(max_examples=100)
 @given(
     rows=st.lists(st.lists(st.text(max_size=6) | st.sampled_from(["a.png", "0.5", "0,5"]), max_size=8), max_size=6),
     raw=st.binary(max_size=30),

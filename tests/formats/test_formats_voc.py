@@ -18,6 +18,7 @@ from teppr.formats import FORMATS, Format, ReadOptions, format_of
 from teppr.formats._voc_read import parsed
 from teppr.formats.contract import WriteReport
 from teppr.images import encode_png
+from teppr.testing.examples import examples
 from teppr.testing.formats import Document, differences, documents, names, numbers
 from teppr.types import NOTHING, Circle, ImageRecord, Polygon, Rect, Region, Shape, Unread, WholeImage
 
@@ -343,7 +344,6 @@ _attributes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100)
 @given(document=documents(st.builds(Rect, numbers, numbers, numbers, numbers)), attributes=_attributes)
 def test_attributes_come_back_whatever_they_are(document: Document, attributes: dict[str, Any]) -> None:
     plugin = FORMATS.load("voc")
@@ -379,7 +379,7 @@ _pieces = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(pieces=st.lists(_pieces, max_size=25), at=st.integers(0, 400))
 def test_whatever_xml_says_it_is_read_or_refused(pieces: list[str], at: int) -> None:
     plugin = FORMATS.load("voc")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from teppr.errors import BadFile
@@ -325,7 +325,6 @@ _regions = st.tuples(st.one_of(_boxes, _polygons, _closed), names, _scores)
 _sizes = st.tuples(st.integers(1, 20000), st.integers(1, 20000))
 
 
-@settings(max_examples=100)
 @given(images=st.lists(st.tuples(_sizes, st.lists(_regions, max_size=4)), max_size=3))
 def test_coordinates_come_back_within_what_is_promised(
     images: list[tuple[tuple[int, int], list[tuple[Rect | Polygon, str, dict[str, float]]]]],
@@ -350,7 +349,6 @@ def test_coordinates_come_back_within_what_is_promised(
         assert differences(records, again, plugin.precision_px) == []
 
 
-@settings(max_examples=100)
 @given(
     lines=st.lists(st.text("0123456789.-+e naif\t\r,", max_size=30), max_size=5),
     config=st.text("names:[]{}0a, \n&*!-'\"", max_size=30),

@@ -26,6 +26,7 @@ from teppr.metrics.detection import (
     result_rows,
     truth_document,
 )
+from teppr.testing.examples import examples
 from teppr.types import Detections, Mask, Rect
 
 LABELS = ("sign", "light", "cone")
@@ -179,7 +180,7 @@ def cases(draw: st.DrawFn) -> tuple[list[TruthImage], dict[int, Detections]]:
 
 
 @pytest.mark.parametrize("iou_type", ["box", "mask"])
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(case=cases())
 def test_any_case_equals_pycocotools(iou_type: IouType, case: tuple[list[TruthImage], dict[int, Detections]]) -> None:
     truth, detections = case

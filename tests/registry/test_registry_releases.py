@@ -186,6 +186,7 @@ Registry(Path(home)).publish(Bundle.open(Path(bundle)), RECORD_1)
 MOMENTS = [("shutil.copytree", 1), ("open", 12), ("open", 25), ("os.rename", 1), ("os.rename", 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("moment", "count"), MOMENTS)
 def test_a_killed_publish_leaves_nothing_that_is_believed(home: Path, bundle: Bundle, moment: str, count: int) -> None:
     run_killed(PUBLISHER, home, bundle.path, moment, count, folder=Path(__file__).parent)

@@ -18,6 +18,7 @@ from teppr.geometry import area, box_xywh
 from teppr.registry.bundle import NETWORK, Bundle, write_bundle
 from teppr.registry.runtime import Runtime, providers
 from teppr.testing.bundles import classifier_bundle, colored_picture
+from teppr.testing.examples import examples
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_an_empty_picture_has_nothing(runtime: Runtime) -> None:
     assert found.size_wh == (320, 240)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(0.4), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(width=st.integers(1, 700), height=st.integers(1, 700))
 def test_any_size_of_image_is_answered_in_its_own_pixels(runtime: Runtime, width: int, height: int) -> None:
     patch = (width // 4, height // 4, max(1, width // 2), max(1, height // 2))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from teppr.serving.app import make_app
 from teppr.serving.security import OFF
+from teppr.testing.examples import examples
 from teppr.testing.service import Answering, MakeService
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -337,7 +338,7 @@ BODIES = st.binary(max_size=300) | st.builds(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(kind=KINDS, body=BODIES)
 def test_no_body_makes_the_service_fail(client: httpx.Client, kind: str, body: bytes) -> None:
     response = client.post(PREDICT, content=body, headers={"content-type": kind})

@@ -16,6 +16,7 @@ from teppr.serving.consumer import MOST_TRIES, Batch, Consumer, Task
 from teppr.serving.directory import Presence
 from teppr.serving.queue import COUNTS, REPLIES, SERVERS, TASKS, WAITING, Priority, script, stream_of
 from teppr.serving.tasks import GIVEN_UP, TOO_LATE, Failed, decode_ask, decode_outcome
+from teppr.testing.examples import examples
 from teppr.testing.service import running_queue, started_queue, url_of_home
 
 KEY = "acme-ods-1"
@@ -349,7 +350,7 @@ def test_whoever_dies_every_task_is_answered_once(url: str) -> None:
 
     OnThisQueue.url = url
     case = OnThisQueue.TestCase
-    case.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+    case.settings = settings(max_examples=examples(0.6), stateful_step_count=25, deadline=None)
     case().runTest()
 
 

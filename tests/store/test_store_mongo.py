@@ -132,6 +132,7 @@ def test_a_server_that_is_away_is_said_with_its_host_and_without_the_password(mo
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_said_and_one_that_comes_back_goes_on(mongo_server: Mongod) -> None:
     assert mongo_server.process.poll() is None
     first, second = annotation_file(1), annotation_file(2)
@@ -190,6 +191,7 @@ def test_a_reader_that_takes_its_time_reads_on(mongo_server: Mongod, mongo_url: 
             assert len(expected) == 250
 
 
+@pytest.mark.slow
 def test_users_and_passwords_that_are_refused_are_said(mongo_server: Mongod, tmp_path: Path) -> None:
     assert mongo_server.process.poll() is None
     with mongod(tmp_path, transactions=False) as server, server.client() as client:
@@ -324,6 +326,7 @@ with open_store(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_its_transaction_leaves_nothing_and_does_not_block_the_next(mongo_url: str) -> None:
     command = [sys.executable, "-c", WRITE_UNTIL_KILLED, mongo_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
@@ -337,6 +340,7 @@ def test_a_process_killed_in_its_transaction_leaves_nothing_and_does_not_block_t
         assert len(list(store.images(ImageQuery()))) == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_only_paused_in_its_transaction_puts_its_file_all_the_same(mongo_url: str) -> None:
     command = [sys.executable, "-c", WRITE_UNTIL_KILLED, mongo_url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

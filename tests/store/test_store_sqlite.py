@@ -164,6 +164,7 @@ def test_others_write_while_a_file_is_gathered(path: Path) -> None:
         assert len(list(second.files())) == 2
 
 
+@pytest.mark.slow
 def test_processes_that_open_a_new_store_at_once_all_succeed(path: Path) -> None:
     code = "import sys; from teppr.store import open_store; open_store(sys.argv[1]).close()"
     url = f"sqlite:///{path}"

@@ -221,6 +221,7 @@ def test_a_step_that_breaks_leaves_the_database_as_it_was(path: Path) -> None:
         assert len(list(store.files())) == 3
 
 
+@pytest.mark.slow
 def test_processes_that_open_it_at_once_all_succeed(path: Path) -> None:
     code = "import sys; from teppr.store import open_store; open_store(sys.argv[1]).close()"
     command = [sys.executable, "-c", code, f"sqlite:///{path}"]

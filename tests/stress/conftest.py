@@ -20,7 +20,7 @@ def nobody() -> str:
 
 @pytest.fixture
 def pictures() -> Sequence[Picture]:
-    """Two small files; whether they are images the raw service does not ask."""
+    """Two small files; whether they are images the scripted service does not ask."""
     return [
         Picture(name="a.jpg", media_type="image/jpeg", content=b"first"),
         Picture(name="b.png", media_type="image/png", content=b"second" * 20_000),

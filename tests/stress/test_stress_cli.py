@@ -8,42 +8,47 @@ from pathlib import Path
 import pytest
 
 from teppr.testing.commands import Cli
-from teppr.testing.raw_service import raw_service
+from teppr.testing.scripted_service import ends_with, refuses, replies, scripted_service, wire
 
+ANSWER = replies(200, {})
+BUSY = refuses(503, "busy", "Retry-After: 0", detail="the queue is full")
+QUOTA = refuses(429, "quota")
+FAULT = refuses(500, "internal", detail="it failed here")
+CUT_OFF = ends_with(wire(200, {})[:-1])
 QUICK = ("--seconds", 0.5, "--warm-up", 0)
 
 
 @pytest.mark.slow
 def test_all_that_was_asked_is_in_the_summary(teppr: Cli) -> None:
-    with raw_service("answer", "busy", "quota") as one, raw_service("answer") as other:
+    with scripted_service(ANSWER, BUSY, QUOTA) as one, scripted_service(ANSWER) as other:
         assert teppr("stress", one.url, other.url, "--clients", "1,3", "--processes", 2, *QUICK, "--json") == 0
     document = teppr.json
     statuses = {(row["target"], row["code"]): row["count"] for row in document["statuses"]}
     assert statuses == {
-        (one.url, 200): one.done["answer"],
-        (one.url, 503): one.done["busy"],
-        (one.url, 429): one.done["quota"],
-        (other.url, 200): other.done["answer"],
+        (one.url, 200): one.done[ANSWER],
+        (one.url, 503): one.done[BUSY],
+        (one.url, 429): one.done[QUOTA],
+        (other.url, 200): other.done[ANSWER],
     }
     assert [stage["name"] for stage in document["stages"]] == ["1 client", "3 clients"]
-    assert document["urls"][one.url]["refused"] == one.done["busy"] + one.done["quota"]
-    assert document["all"]["requests"] == len(one.requests) + len(other.requests)
-    assert document["all"]["sent_bytes"] == sum(map(len, one.requests + other.requests))
+    assert document["urls"][one.url]["refused"] == one.done[BUSY] + one.done[QUOTA]
+    assert document["all"]["requests"] == len(one.asked) + len(other.asked)
+    assert document["all"]["sent_bytes"] == sum(asked.size_bytes for asked in one.asked + other.asked)
     assert document["met"]
 
 
 @pytest.mark.slow
 def test_the_warm_up_is_in_no_figure(teppr: Cli) -> None:
-    with raw_service("answer") as service:
+    with scripted_service(ANSWER) as service:
         load = ("--rate", 20, "--arrivals", "even", "--seconds", 0.5, "--warm-up", 1)
         assert teppr("stress", service.url, *load, "--json") == 0
     assert teppr.json["all"]["requests"] == 10
-    assert len(service.requests) == 10 + 20
+    assert len(service.asked) == 10 + 20
 
 
 @pytest.mark.slow
 def test_a_report_is_written_whole_and_needs_nothing_beside_it(teppr: Cli, tmp_path: Path) -> None:
-    with raw_service("answer", "busy", "fault") as service:
+    with scripted_service(ANSWER, BUSY, FAULT) as service:
         code = teppr(
             "stress", service.url, "--clients", "1,2", *QUICK, "--key", "tpr_secret", "--out", tmp_path / "load"
         )
@@ -69,17 +74,17 @@ def test_a_report_is_written_whole_and_needs_nothing_beside_it(teppr: Cli, tmp_p
 
 
 def test_a_report_does_not_overwrite_another(teppr: Cli, tmp_path: Path) -> None:
-    with raw_service("answer") as service:
+    with scripted_service(ANSWER) as service:
         assert teppr("stress", service.url, *QUICK, "--out", tmp_path) == 1
     assert "exists already" in teppr.err
-    assert not service.requests
+    assert not service.asked
 
 
 @pytest.mark.slow
 def test_a_service_that_wants_a_key_ends_the_test_with_a_sentence(teppr: Cli) -> None:
-    with raw_service("no key") as service:
+    with scripted_service(refuses(401, "unauthorized")) as service:
         assert teppr("stress", service.url, "--clients", 2, "--processes", 2, "--seconds", 600) == 2
-        assert len(service.requests) <= 4
+        assert len(service.asked) <= 4
     (sentence,) = [line for line in teppr.err.splitlines() if line.startswith("error")]
     assert sentence.startswith(f"error: {service.url} answers 401 Unauthorized (")
     assert sentence.endswith("): give a key by --key")
@@ -87,12 +92,12 @@ def test_a_service_that_wants_a_key_ends_the_test_with_a_sentence(teppr: Cli) ->
 
 @pytest.mark.slow
 def test_thresholds_decide_the_exit_code(teppr: Cli) -> None:
-    with raw_service("answer", "busy") as service:
+    with scripted_service(ANSWER, BUSY) as service:
         met = ("--max-p99-ms", 60000, "--min-rate", 0.1, "--max-refused-share", 0.9)
         assert teppr("stress", service.url, *QUICK, *met) == 0
         assert teppr("stress", service.url, *QUICK, "--max-refused-share", 0.1) == 1
         assert "not met: share refused, at most 0.1: 0." in teppr.out
-    with raw_service("cut off") as service:
+    with scripted_service(CUT_OFF) as service:
         assert teppr("stress", service.url, *QUICK, "--max-errors", 100000) == 1
         assert "not met: answers, at least 1" in teppr.out
 

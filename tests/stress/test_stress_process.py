@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from teppr.testing.bundles import small_bundle
-from teppr.testing.raw_service import raw_service
+from teppr.testing.scripted_service import replies, scripted_service, silent
 from teppr.testing.service import served_home
 
 pytestmark = pytest.mark.slow
@@ -60,21 +60,21 @@ def test_a_model_that_is_not_there_is_an_error_with_the_services_own_sentence(ur
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_ended_early_it_reports_what_was_measured_until_then(end: signal.Signals, tmp_path: Path) -> None:
-    with raw_service("answer", "answer", "answer", "hang") as service:
+    answer = replies(200, {})
+    with scripted_service(answer, answer, answer, silent) as service:
         command = [*TEPPR, "stress", service.url, "--clients", "2", "--seconds", "600", "--json", "--warm-up", "0"]
         command += ["--out", str(tmp_path / "load"), "--max-errors", "100"]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        for _ in range(2):
-            assert service.hung.acquire(timeout=60)
+        service.wait_for(silent, 2)
         os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)  # as a terminal does
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     document = json.loads(out)
     assert document["was_ended_early"]
-    assert document["all"]["answered"] == service.done["answer"]
+    assert document["all"]["answered"] == service.done[answer]
     assert document["all"]["unfinished"] == 2
     assert 0 < document["all"]["seconds"] < 600
     assert (tmp_path / "load" / "report.html").is_file()

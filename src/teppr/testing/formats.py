@@ -1,4 +1,5 @@
-"""What every annotation format must do. Authors of a format inherit `FormatContract` and supply the fixture `plugin`.
+"""What every annotation format must do. Authors of a format inherit `FormatContract` and supply the fixture `plugin`;
+`teppr.testing.format_memory` has what it may take.
 
 @pytest.fixture(scope="module")
 def plugin() -> Format:
@@ -11,11 +12,10 @@ pass
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
@@ -29,6 +29,7 @@ from teppr.errors import AlreadyThere, BadInput
 from teppr.files import sha256_of_parts
 from teppr.formats import Format, ReadOptions, SplitOptions, SplitRecords, format_of
 from teppr.geometry import mask_of_bitmap, rings_of
+from teppr.testing.examples import examples
 from teppr.types import (
     Circle,
     Ellipse,
@@ -45,12 +46,6 @@ from teppr.types import (
 )
 
 SIZE_WH = (640, 480)
-MOST_BYTES_KEPT = 100
-"""What reading may keep of an entry or a region: where it stands, its ids, its name."""
-MOST_BYTES_BUFFERED = 1 << 16
-"""By how much writing ten times as many images may take more: buffers that a short document does not fill."""
-_TRIALS = 2
-"""The lesser peak counts: what the interpreter keeps for good (its table of names) may double in any one of them."""
 
 _words = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\"), min_size=1, max_size=12)
 names = _words.filter(lambda text: bool(text.strip()))
@@ -248,19 +243,19 @@ class FormatContract:
         assert all(suffix.startswith(".") for suffix in plugin.suffixes)
 
     @pytest.mark.parametrize("kind", SHAPES)
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=examples(0.2), deadline=None)
     @given(data=st.data())
     def test_what_is_written_is_read_again(self, plugin: Format, kind: str, data: st.DataObject) -> None:
         _there_and_back(plugin, data.draw(documents(SHAPES[kind])))
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=examples(0.5), deadline=None)
     @given(document=documents(st.one_of(*SHAPES.values()), rich=True))
     def test_what_records_bring_beside_shapes_is_written_or_told(self, plugin: Format, document: Document) -> None:
         _there_and_back(plugin, document)
 
     def test_what_it_writes_it_knows_again_and_no_other_format_does(self, plugin: Format, tmp_path: Path) -> None:
         path = place_in(tmp_path, plugin)
-        plugin.write(_street(plugin, 3), path)
+        plugin.write(street(plugin, 3), path)
         assert plugin.sniff(path)
         assert format_of(path).name == plugin.name
         parts = plugin.parts(path)
@@ -268,7 +263,7 @@ class FormatContract:
         assert all(part.is_file() for part in parts)
 
     def test_splits_are_written_each_with_its_images(self, plugin: Format, tmp_path: Path) -> None:
-        records = list(_street(plugin, 5))
+        records = list(street(plugin, 5))
         splits = [SplitRecords(name="train", records=records[:3]), SplitRecords(name="val", records=records[3:])]
         reports = plugin.write_splits(splits, tmp_path, SplitOptions(labels=("sign 0", "sign 1", "sign 2")))
         assert {name: report.images for name, report in reports.items()} == {"train": 3, "val": 2}
@@ -277,7 +272,7 @@ class FormatContract:
 
     def test_regions_that_could_not_be_read_are_told(self, plugin: Format, tmp_path: Path) -> None:
         unread = Unread(rule="DR08", message="no number", where="regions[1]", index=1)
-        records = [replace(record, regions=(*record.regions[:1], unread)) for record in _street(plugin, 2)]
+        records = [replace(record, regions=(*record.regions[:1], unread)) for record in street(plugin, 2)]
         report = plugin.write(records, place_in(tmp_path, plugin))
         assert report.regions == 2
         assert sum(times for what, times in report.not_said.items() if "DR08" in what) == 2
@@ -287,14 +282,14 @@ class FormatContract:
         with pytest.raises(ZeroDivisionError):
             plugin.write(_failing(plugin), path)
         assert list(tmp_path.iterdir()) == []
-        plugin.write(_street(plugin, 2), path)
+        plugin.write(street(plugin, 2), path)
         before = sha256_of_parts(plugin.parts(path), path)
         with pytest.raises(AlreadyThere if plugin.layout == "folder" else ZeroDivisionError):
             plugin.write(_failing(plugin), path)
         assert sha256_of_parts(plugin.parts(path), path) == before
         assert list(tmp_path.iterdir()) == [path]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(0.6), deadline=None)
     @given(content=st.binary(max_size=60) | st.text('[]{}":,1e \n\tatru\\', max_size=60).map(str.encode))
     def test_whatever_a_file_holds_it_is_read_or_refused(self, plugin: Format, content: bytes) -> None:
         with TemporaryDirectory() as folder:
@@ -307,12 +302,12 @@ class FormatContract:
             plugin.sniff(path)
             _read_or_refuse(plugin, path)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=examples(0.6), deadline=None)
     @given(data=st.data())
     def test_a_damaged_file_is_read_or_refused(self, plugin: Format, data: st.DataObject) -> None:
         with TemporaryDirectory() as folder:
             path = place_in(Path(folder), plugin)
-            plugin.write(_street(plugin, 2), path)
+            plugin.write(street(plugin, 2), path)
             part = data.draw(st.sampled_from([part for part in plugin.parts(path) if part.stat().st_size]))
             content = bytearray(part.read_bytes())
             at = data.draw(st.integers(0, len(content) - 1))
@@ -326,16 +321,6 @@ class FormatContract:
             assert not plugin.sniff(path)
             with pytest.raises(BadInput):
                 list(plugin.read(path, ReadOptions()).records)
-
-    def test_memory_does_not_grow_with_the_number_of_images_written(self, plugin: Format, tmp_path: Path) -> None:
-        few, many = (_peak_of_writing(plugin, images, tmp_path) for images in (200, 2000))
-        assert many - few < MOST_BYTES_BUFFERED, f"bytes held to write 200 images, and 2000: {few}, {many}"
-
-    def test_memory_hardly_grows_with_the_number_of_images_read(self, plugin: Format, tmp_path: Path) -> None:
-        few, many, regions = 100, 300, 20
-        peaks = [_peak_of_reading(plugin, _street(plugin, images, regions), tmp_path) for images in (few, many)]
-        growth = (peaks[1] - peaks[0]) / ((many - few) * (1 + regions))
-        assert growth < MOST_BYTES_KEPT, f"bytes kept of each entry and region read: {growth}"
 
 
 def _there_and_back(plugin: Format, document: Document) -> None:
@@ -366,7 +351,7 @@ def _read_or_refuse(plugin: Format, path: Path) -> None:
             assert isinstance(record, ImageRecord | Unread)
 
 
-def _street(plugin: Format, count: int, regions: int = 4) -> Iterator[ImageRecord]:
+def street(plugin: Format, count: int, regions: int = 4) -> Iterator[ImageRecord]:
     """Plausible records of a shape that the format can say, with pictures where it holds them."""
     picture = _picture() if plugin.is_its_images else None
     for i in range(count):
@@ -404,26 +389,5 @@ def _picture() -> str:
 
 
 def _failing(plugin: Format) -> Iterator[ImageRecord]:
-    yield from _street(plugin, 1)
+    yield from street(plugin, 1)
     raise ZeroDivisionError
-
-
-def _peak_of_writing(plugin: Format, images: int, folder: Path) -> int:
-    places = (place_in(Path(mkdtemp(dir=folder)), plugin) for _ in range(_TRIALS))
-    return min(_peak(partial(plugin.write, _street(plugin, images, 1), place)) for place in places)
-
-
-def _peak_of_reading(plugin: Format, records: Iterable[ImageRecord], folder: Path) -> int:
-    path = place_in(Path(mkdtemp(dir=folder)), plugin)
-    plugin.write(records, path)
-    return min(_peak(lambda: sum(1 for _ in plugin.read(path, ReadOptions()).records)) for _ in range(_TRIALS))
-
-
-def _peak(work: Callable[[], object]) -> int:
-    """Most bytes in use while something is done."""
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from teppr.geometry import area, box_xywh
 from teppr.store.contract import Counts, GroupKey, ImageQuery, Store, StoredImage
+from teppr.testing.examples import examples
 from teppr.testing.store_records import annotation_file, finding, put, region, stored_image
 from teppr.types import AnnotationFile, Circle, Polygon, Rect, Region, Shape
 
@@ -117,7 +118,7 @@ class CountsContract:
     def test_counts_never_disagree_with_the_regions(self, store: Store) -> None:
         # Given inside: a method that several classes inherit would be one property of several stores.
         @given(st.lists(st.tuples(_files, st.lists(_images, max_size=3)), max_size=4))
-        @settings(deadline=None, max_examples=25)
+        @settings(deadline=None, max_examples=examples(0.25))
         def they_agree(given_files: list[tuple[dict[str, Any], list[list[tuple[str | None, Shape]]]]]) -> None:
             problem = next(_problems)
             files: dict[str, AnnotationFile] = {}
