@@ -59,7 +59,7 @@ def decode_boxes(
     best = _best(scores, lowest_score_0_1)
     corners = _corners(boxes[best], box_order, box_unit, network_size_wh)
     content = content_xyxy_px or (0, 0, *network_size_wh)
-    scaled = scale_boxes_xyxy(corners - np.float32(content[:2] * 2), _size_of(content), image_size_wh)
+    scaled = scale_boxes_xyxy(corners - np.array(content[:2] * 2, np.float32), _size_of(content), image_size_wh)
     return Detections(
         size_wh=image_size_wh,
         boxes_xyxy_px=clip_xyxy(scaled, image_size_wh).astype(np.float32),
@@ -204,7 +204,7 @@ def _corners(boxes: npt.NDArray[Any], order: str, unit: str, size_wh: tuple[int,
             raise UnknownName.of("order of a box's numbers", order, BOX_ORDERS)
     if unit not in BOX_UNITS:
         raise UnknownName.of("unit of boxes", unit, BOX_UNITS)
-    return corners * np.float32(size_wh * 2) if unit == "share" else corners
+    return corners * np.array(size_wh * 2, np.float32) if unit == "share" else corners
 
 
 def _size_of(box_xyxy_px: tuple[int, int, int, int]) -> tuple[int, int]:

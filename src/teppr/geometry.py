@@ -60,7 +60,8 @@ def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, mo
     At most the first `most` of them, so that thousands of candidates cost no more than those that are kept.
     """
     boxes, labels = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4), np.asarray(label_ids)
-    left, kept = np.arange(len(boxes)), []
+    left = np.arange(len(boxes))
+    kept: list[int] = []
     while len(left) and len(kept) < most:
         best, left = left[0], left[1:]
         kept.append(int(best))

@@ -35,7 +35,7 @@ class OneImage(torch.nn.Module):
         levels: list[Mapping[str, torch.Tensor]] = []
         with _rcnn(self.network).body.register_forward_hook(lambda _module, _given, made: levels.append(made)):
             found = self.network([image])[0]
-        outputs = (found["boxes"], found["labels"] - 1, found["scores"])
+        outputs: tuple[torch.Tensor, ...] = (found["boxes"], found["labels"] - 1, found["scores"])
         if "masks" in found:
             outputs = (*outputs, found["masks"][:, 0])
         if self.with_embedding:

@@ -42,7 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
-    "model": Entry("model", "app", WORKFLOW, "List, show and verify published models."),
+    "model": Entry("model", "app", WORKFLOW, "List, show, verify and import published models."),
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP: queue, model servers and web at once."),
     "up": Entry("up", "up", SERVICE, "The same in the background, as teppr.toml says."),
     "down": Entry("up", "down", SERVICE, "End the service in the background."),

@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 MOST_TOGETHER, MOST_TOGETHER_ON_A_CPU = 8, 2
 """Images in one run. A processor is no quicker with many, and each takes megabytes for the whole of the network."""
 
-_ORT_ERRORS = (
+ORT_ERRORS = (
     ort_errors.EPFail,
     ort_errors.EngineError,
     ort_errors.Fail,
@@ -67,18 +67,14 @@ def pooled(output: npt.NDArray[Any], *, has_image_axis: bool, layout: str) -> Fl
     The tensor is [c], a map [c, h, w] (of a network that takes HWC [h, w, c]), or tokens [n, c]; has_image_axis: with
     an axis for the single image before it. One that a network without such an axis adds itself is dropped too.
     """
-    values = np.asarray(output, np.float32)
+    values: Floats = np.asarray(output, np.float32)
     if has_image_axis or (values.ndim in {2, 4} and len(values) == 1):
         values = values[0]
-    match values.ndim:
-        case 1:
-            return values
-        case 2:
-            return values.mean(axis=0)
-        case 3:
-            return values.mean(axis=(1, 2) if layout == "CHW" else (0, 1))
-        case _:
-            raise BadInput(f"an embedding is [c], [n, c] or [c, h, w] of an image, got {list(output.shape)}")
+    places = {1: (), 2: (0,), 3: (1, 2) if layout == "CHW" else (0, 1)}.get(values.ndim)
+    if places is None:
+        raise BadInput(f"an embedding is [c], [n, c] or [c, h, w] of an image, got {list(output.shape)}")
+    means: Floats = values.mean(axis=places)
+    return means
 
 
 class Runtime:
@@ -186,7 +182,8 @@ class Runtime:
             return Corrupt(
                 f"{self._where} describes an image by {len(values)} numbers; its card says {self.card.embedding_size}"
             )
-        return values / np.float32(max(np.linalg.norm(values), TINY))
+        vector: Floats = values / np.maximum(np.linalg.norm(values), np.float32(TINY))
+        return vector
 
     def _runs(self, images: Sequence[Fed]) -> list[list[int]]:
         """The places of the images that go through the network together, for each run of it."""
@@ -209,7 +206,7 @@ class Runtime:
         given = np.stack(images) if self._axes == BATCH_AXES else images[0]
         try:
             outputs: Outputs = self._session.run(list(names), {self.card.inputs[0]: given}, self._only_what_is_asked)
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not run on an image {list(images[0].shape)}: {error}") from error
         return [[output[i] for output in outputs] for i in range(len(fed))] if self.card.batch else [outputs]
 
@@ -236,7 +233,7 @@ class Runtime:
         options.log_severity_level = _FATAL_ONLY
         try:
             session = onnxruntime.InferenceSession(self._where, options, providers=providers(gpu_memory_mib))
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not load as an ONNX network: {error}") from error
         inputs = [item.name for item in session.get_inputs()]
         outputs = {item.name for item in session.get_outputs()}
