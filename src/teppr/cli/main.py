@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "train": Entry("train", "train", WORKFLOW, "Train a network as an experiment file says."),
     "evaluate": Entry("evaluate", "evaluate", WORKFLOW, "Measure a run or a model, or any COCO results."),
     "predict": Entry("predict", "predict", WORKFLOW, "Find objects in images with a run or a published model."),
+    "embed": Entry("embed", "embed", WORKFLOW, "Describe images by feature vectors, for search."),
     "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),

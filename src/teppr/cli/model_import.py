@@ -48,9 +48,7 @@ def import_(
     scale: Annotated[
         float | None, typer.Option(help="What pixels 0..255 are multiplied by first; default: 1/255.")
     ] = None,
-    mean: Annotated[
-        str, typer.Option(help="Taken off the scaled pixels: a number a channel, a,b,c, or imagenet.")
-    ] = "",
+    mean: Annotated[str, typer.Option(help="Taken off scaled pixels: a,b,c (a number a channel) or imagenet.")] = "",
     std: Annotated[str, typer.Option(help="What is left is divided by this: a,b,c, or imagenet.")] = "",
     letterbox: Annotated[
         bool | None,

@@ -163,17 +163,21 @@ class Runtime:
 
     def embed_many(self, images: Sequence[Fed]) -> list[Floats | Corrupt]:
         """For each image what `embed` gives or raises, in one run where its card says `batch`."""
-        if not self.card.embedding:
-            raise BadInput(
-                f"{self.card.key} gives no feature vectors: its card names no embedding; choose a tensor of its "
-                f"network with teppr embed --output NAME, or import it anew with --embedding NAME"
-            )
+        self.check_embeds()
         vectors: dict[int, Floats | Corrupt] = {}
         for places in self._runs(images):
             fed = [images[i].pixels for i in places]
             for i, outputs in zip(places, self._outputs(fed, [self.card.embedding]), strict=True):
                 vectors[i] = outputs if isinstance(outputs, Corrupt) else self._vector(outputs[0])
         return [vectors[i] for i in range(len(images))]
+
+    def check_embeds(self) -> None:
+        """Raise BadInput where the model gives no feature vectors, saying how it would."""
+        if not self.card.embedding:
+            raise BadInput(
+                f"{self.card.key} gives no feature vectors: its card names no embedding; choose a tensor of its "
+                f"network with teppr embed --output NAME, or import it anew with --embedding NAME"
+            )
 
     def _vector(self, output: npt.NDArray[Any]) -> Floats | Corrupt:
         has_image_axis = self._axes == BATCH_AXES and not self.card.batch

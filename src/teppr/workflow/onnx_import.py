@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,9 @@ from teppr.problems.find import problem_named
 from teppr.registry.bundle import NETWORK, Bundle, verify, write_bundle
 from teppr.registry.feeding import Tensor, fit, tensor
 from teppr.registry.releases import Registry, ReleaseRecord, parse_key
-from teppr.registry.runtime import Runtime, pooled
+from teppr.registry.runtime import Runtime
 from teppr.types import Detections, LabelInfo, ModelCard
-from teppr.workflow.inner_tensor import with_output
+from teppr.workflow.inner_tensor import with_embedding, with_output
 from teppr.workflow.onnx_feed import Feed, fed_as, said
 from teppr.workflow.onnx_file import OnnxFile
 from teppr.workflow.onnx_outputs import Asked, Reading, Trial, reading_of
@@ -33,6 +35,17 @@ from teppr.workflow.onnx_outputs import Asked, Reading, Trial, reading_of
 ARCHITECTURE = "onnx"
 """What the card of such a model says: how the network is built is nobody's knowledge here."""
 NONE = "none"
+_OBJECTS = (
+    "pixels are fed as 0..1 in RGB, as torchvision's detectors want them; detectron2's want --scale 1 --color-order BGR"
+)
+ASSUMED: Mapping[str, str] = MappingProxyType(
+    {
+        "classes": "pixels are fed as 0..1; torchvision's and timm's classifiers want --mean imagenet --std imagenet",
+        "boxes": _OBJECTS,
+        "mask": _OBJECTS,
+    }
+)
+"""What is to be said of networks of which nothing was said of how they are fed."""
 BATCH_TOLERANCE = 1e-3
 
 
@@ -136,8 +149,10 @@ class _Import:
         network = self.folder / NETWORK
         put_copy(self.request.file, network)
         if self.request.embedding:
+            for file in _beside(self.request.file):
+                put_copy(file, self.folder / file.name, link=True)
             with_output(self.request.file, self.request.embedding, network)
-            card = self._with_embedding(card)
+            card = with_embedding(card, network, self.request.embedding)
         runtime, bundle = self._loaded(card, network)
         return bundle, runtime.predict(self.pixels).at_least(card.score_threshold_0_1)
 
@@ -162,12 +177,10 @@ class _Import:
     def notes(self, found: Detections) -> tuple[str, ...]:
         """What was assumed, and what the trial does not show."""
         notes = []
-        feed, card = self.request.feed, self.card
-        if feed.scale is None and feed.mean is None and self.file.kind is not np.uint8:
-            notes.append(
-                "pixels are fed as 0..1, neither mean nor deviation taken off: if it was trained otherwise, say "
-                "--scale, --mean and --std (imagenet for torchvision's)"
-            )
+        card, feed = self.card, self.request.feed
+        is_unsaid = (feed.scale, feed.mean, feed.std, feed.color_order) == (None, None, None, "RGB")
+        if is_unsaid and self.asked.kind in ASSUMED and self.file.kind is not np.uint8:
+            notes.append(ASSUMED[self.asked.kind])
         if not len(found):
             notes.append(
                 f"nothing scores {card.score_threshold_0_1:g} or more in the trial image: try a photograph that shows "
@@ -226,12 +239,6 @@ class _Import:
         except BadInput:
             return False
         return all(_is_first_of_two(self.trial[name], two[name]) for name in self.reading.outputs)
-
-    def _with_embedding(self, card: ModelCard) -> ModelCard:
-        network = OnnxFile.open(self.folder / NETWORK)
-        made = network.run(self._given(self.pixels))[self.request.embedding]
-        size = len(pooled(made, has_image_axis=self.taken.has_image_axis, layout=card.layout))
-        return replace(card, embedding=self.request.embedding, embedding_size=size)
 
     def _loaded(self, card: ModelCard, network: Path) -> tuple[Runtime, Bundle]:
         """The bundle, loaded as any other; with the files that its weights lie in, where there are any."""

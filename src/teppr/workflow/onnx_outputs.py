@@ -100,8 +100,8 @@ def _yolo(asked: Asked, trial: Trial) -> Reading:
             f"--style ({shapes})"
         )
     style = styles[0]
-    scores = {"v8": rows[4:], "v5": rows[:, 4:], "end2end": rows[:, 4]}[style]
-    _check_chances(name, "scores", scores)
+    last = 5 if style == "end2end" else None
+    _check_chances(name, "scores", rows[4:] if style == "v8" else rows[:, 4:last])
     if style == "end2end":
         _check_labels(name, rows[rows[:, 4] >= LOWEST_SCORE_0_1, 5], 0, count)
     options = {"style": style} | ({} if style == "end2end" else {"overlap_0_1": asked.overlap_0_1})
