@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from teppr.cli.main import run
 from teppr.errors import AlreadyThere, BadFile, BadInput
 from teppr.geometry import area, box_xywh
-from teppr.images import Pixels, encode_png
+from teppr.images import encode_png
 from teppr.registry.bundle import Bundle
 from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
@@ -43,7 +43,7 @@ def network(
     path: Path, outputs: Mapping[str, Table], *, image: Sequence[int | str] = (1, 3, 64, 64), kind: int = 1
 ) -> Path:
     """A graph that gives these tables whatever it is fed, as it must look at it to run."""
-    nodes, constants, given = [], [numpy_helper.from_array(np.float32(0), "zero")], []
+    nodes, constants, given = [], [numpy_helper.from_array(np.zeros((), np.float32), "zero")], []
     nodes.append(helper.make_node("Cast", ["image"], ["as_float"], to=TensorProto.FLOAT))
     nodes.append(helper.make_node("ReduceMean", ["as_float"], ["mean"], keepdims=0))
     nodes.append(helper.make_node("Mul", ["mean", "zero"], ["nothing"]))
@@ -79,22 +79,10 @@ OBJECTS: Mapping[str, Table] = {
 }
 
 
-def imported(
-    file: Path,
-    kind: Kind,
-    *,
-    labels: Sequence[str] = LABELS,
-    pixels: Pixels = PICTURE,
-    feed: Feed | None = None,
-    **asked: object,
-) -> Imported:
-    request = ImportRequest(
-        file=file,
-        key="acme-ods-9",
-        asked=Asked(kind=kind, labels=tuple(labels), **asked),  # type: ignore[arg-type]
-        feed=feed or Feed(),
-    )
-    return import_onnx(request, file.parent / "home", pixels, file.parent / "trial.jpg", None)
+def imported(file: Path, kind: Kind, *, feed: Feed | None = None, **said: Any) -> Imported:  # noqa: ANN401 - of `Asked`
+    asked = Asked(**{"kind": kind, "labels": LABELS, **said})
+    request = ImportRequest(file=file, key="acme-ods-9", asked=asked, feed=feed or Feed())
+    return import_onnx(request, file.parent / "home", PICTURE, file.parent / "trial.jpg", None)
 
 
 def test_a_yolo_of_known_answers_is_read_without_repetitions(tmp_path: Path) -> None:
@@ -152,7 +140,7 @@ def test_labels_that_ultralytics_writes_into_the_file_are_taken(tmp_path: Path) 
         pytest.param([[0.125, 0.125, 0.375, 0.25], [0, 0, 1, 0.75]], {"box_unit": "share"}, id="shares"),
     ],
 )
-def test_boxes_are_read_in_every_order_and_unit(tmp_path: Path, boxes: Table, options: dict[str, str]) -> None:
+def test_boxes_are_read_in_every_order_and_unit(tmp_path: Path, boxes: Table, options: dict[str, Any]) -> None:
     done = imported(network(tmp_path / "net.onnx", {**OBJECTS, "boxes": np.array(boxes, float)}), "boxes", **options)
     np.testing.assert_allclose(done.found.boxes_xyxy_px, [[0, 0, 128, 72], [16, 12, 48, 24]], atol=1e-4)
     assert done.found.label_ids.tolist() == [2, 0]
@@ -243,7 +231,7 @@ def test_weights_in_a_file_beside_the_network_are_carried_along(tmp_path: Path) 
     assert Bundle.open(done.bundle).card.task == "classify"
 
 
-REFUSED: Sequence[tuple[str, Mapping[str, Table], Kind, Mapping[str, object], str]] = (
+REFUSED: Sequence[tuple[str, Mapping[str, Table], Kind, Mapping[str, Any], str]] = (
     ("labels of a yolo", {"o": TWO_SIGNS}, "yolo", {"labels": ("car", "sign")},
      r"is \[7, 4\] for an image; with 2 labels .* would fit 3 labels \(v8\): mend --labels"),
     ("labels of classes", {"o": [[0.1, 0.9]]}, "classes", {}, "has 2 numbers an image, --labels 3"),
@@ -276,7 +264,7 @@ REFUSED: Sequence[tuple[str, Mapping[str, Table], Kind, Mapping[str, object], st
     ("outputs", "kind", "options", "says"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_made(
-    tmp_path: Path, outputs: Mapping[str, Table], kind: Kind, options: Mapping[str, object], says: str
+    tmp_path: Path, outputs: Mapping[str, Table], kind: Kind, options: Mapping[str, Any], says: str
 ) -> None:
     with pytest.raises(BadInput, match=says):
         imported(network(tmp_path / "net.onnx", outputs), kind, **options)
