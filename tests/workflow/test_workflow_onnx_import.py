@@ -73,7 +73,7 @@ TWO_SIGNS = yolo_v8(
     [[0, 0.9, 0], [0, 0.8, 0], [0, 0, 0.7], [0.01, 0, 0]],
 )
 OBJECTS: Mapping[str, Table] = {
-    "boxes": [[8.0, 8, 24, 16], [0, 0, 64, 48]],
+    "boxes": np.array([[8.0, 8, 24, 16], [0, 0, 64, 48]]),
     "labels": np.array([0, 2]),
     "scores": [0.6, 0.9],
 }

@@ -150,9 +150,9 @@ class Runtime:
         compared with those of images; boxes [n, 4] are rounded outwards and cut to the image. Raises as `embed` does.
         """
         height, width = pixels.shape[:2]
-        low = np.floor(np.asarray(boxes_xyxy_px, np.float64).reshape(-1, 4))
+        boxes = np.asarray(boxes_xyxy_px, np.float64).reshape(-1, 4)
         parts = []
-        for x0, y0, x1, y1 in np.concatenate([low[:, :2], np.ceil(low[:, 2:])], axis=1).tolist():
+        for x0, y0, x1, y1 in np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).tolist():
             left, top = int(np.clip(x0, 0, width - 1)), int(np.clip(y0, 0, height - 1))
             right, bottom = int(np.clip(x1, left + 1, width)), int(np.clip(y1, top + 1, height))
             parts.append(self.feed(pixels[top:bottom, left:right]))
