@@ -95,8 +95,9 @@ def test_a_region_is_near_the_image_that_shows_it_alone(mask_rcnn: Runtime, phot
 @pytest.mark.slow
 def test_predictions_are_the_same_with_and_without_an_embedding(mask_rcnn: Runtime, photographs: list[Pixels]) -> None:
     before = mask_rcnn.predict(photographs[0])
-    mask_rcnn.embed(photographs[1])
-    np.testing.assert_array_equal(mask_rcnn.predict(photographs[0]).boxes_xyxy_px, before.boxes_xyxy_px)
+    found, vector = mask_rcnn.predict_and_embed(photographs[0])
+    np.testing.assert_array_equal(found.boxes_xyxy_px, before.boxes_xyxy_px)
+    np.testing.assert_array_equal(vector, mask_rcnn.embed(photographs[0]))
 
 
 @pytest.mark.parametrize("batch", [True, False], ids=["in one run", "one by one"])

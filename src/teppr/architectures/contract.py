@@ -52,9 +52,11 @@ class Trainable:
 class Exported:
     """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.decode`).
 
-    embedding: name of a further output, [embedding_size] an image, that describes the image as a whole so that images
-        that look alike are near each other: the mean over all places of the backbone's last features. It need not be
-        normalised. "" = none
+    embedding: name of a further output, [embedding_size] an image, that describes the image as a whole, so that images
+        that look alike are near each other; not among `outputs`; "" = none. To have one: return the mean over all
+        places of the backbone's last features, `features.mean(dim=(2, 3))`, after what the decoder takes, let
+        `export_onnx` name it "embedding", and say here how many channels these features have. Nothing normalises it
+        but the runtime, and no layer is added for it
     batch: the graph takes several images of one size, [n, 3, h, w], and n is the first axis of each output
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +94,6 @@ class Runtime:
         taken = self._session.get_inputs()[0]
         self._kind = KINDS[taken.type]
         self._axes = len(taken.shape)
-        self._only_what_is_asked = onnxruntime.RunOptions()
-        self._only_what_is_asked.only_execute_path_to_fetches = True
         side = bundle.card.image_size_px
         try:
             self.predict(np.full((side, side, 3), 114, np.uint8))
@@ -144,6 +142,19 @@ class Runtime:
         if isinstance(vector, Corrupt):
             raise vector
         return vector
+
+    def predict_and_embed(self, pixels: Pixels) -> tuple[Detections, Floats]:
+        """What `predict` finds in an image and `embed` says of it, for the price of one of them; raises as they do."""
+        self.check_embeds()
+        fed = self.feed(pixels)
+        (outputs,) = self._outputs([fed.pixels], [*self.card.outputs, self.card.embedding])
+        if isinstance(outputs, Corrupt):
+            raise outputs
+        found, vector = self._decoded(outputs[:-1], fed), self._vector(outputs[-1])
+        for made in (found, vector):
+            if isinstance(made, Corrupt):
+                raise made
+        return cast("tuple[Detections, Floats]", (found, vector))
 
     def embed_regions(self, pixels: Pixels, boxes_xyxy_px: npt.ArrayLike) -> Floats:
         """The vectors [n, card.embedding_size] of parts of an image, each fed as an image of its own, so that they are
@@ -209,7 +220,7 @@ class Runtime:
         images = [tensor(self.card, pixels, self._kind) for pixels in fed]
         given = np.stack(images) if self._axes == BATCH_AXES else images[0]
         try:
-            outputs: Outputs = self._session.run(list(names), {self.card.inputs[0]: given}, self._only_what_is_asked)
+            outputs: Outputs = self._session.run(list(names), {self.card.inputs[0]: given})
         except ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not run on an image {list(images[0].shape)}: {error}") from error
         return [[output[i] for output in outputs] for i in range(len(fed))] if self.card.batch else [outputs]

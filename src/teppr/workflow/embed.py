@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from teppr import images
 from teppr.errors import AlreadyThere, BadImage, BadInput, Corrupt
 from teppr.files import whole_file, write_json
-from teppr.images import DEFAULT_MAX_PIXELS
+from teppr.images import DEFAULT_MAX_PIXELS, Pixels
 from teppr.progress import QUIET, Progress
 from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
@@ -96,23 +96,13 @@ def embed_files(
     for picture in pictures:
         try:
             pixels, _ = images.read(picture.path, max_pixels=max_pixels)
-            found = runtime.predict(pixels).at_least(threshold) if with_regions else None
-            made = [runtime.embed(pixels)[None]]
-            if found is not None:
-                made.append(runtime.embed_regions(pixels, found.boxes_xyxy_px))
+            made = _described(runtime, picture.name, pixels, threshold if with_regions else None)
         except (BadImage, Corrupt) as error:
             reason = error.reason if isinstance(error, BadImage) else "model-failed"
             refused.append(RefusedImage(file=str(picture.path), reason=reason, message=str(error)))
         else:
-            vectors += made
-            rows.append(Described(image=picture.name))
-            if found is not None:
-                boxes, scores = found.boxes_xyxy_px.tolist(), found.scores_0_1.tolist()
-                names = [runtime.card.labels[label_id].name for label_id in found.label_ids]
-                rows += [
-                    Described(image=picture.name, region=i, box_xyxy_px=tuple(box), label=name, score_0_1=score)
-                    for i, (box, name, score) in enumerate(zip(boxes, names, scores, strict=True))
-                ]
+            rows += made[0]
+            vectors.append(made[1])
         progress.advance(news=picture.name)
     return Embedded(
         model=runtime.card.key,
@@ -121,6 +111,25 @@ def embed_files(
         vectors=np.concatenate(vectors),
         refused=tuple(refused),
     )
+
+
+def _described(
+    runtime: Runtime, name: str, pixels: Pixels, score_threshold_0_1: float | None
+) -> tuple[list[Described], Floats]:
+    """An image, and where a threshold is given its regions, with their vectors."""
+    if score_threshold_0_1 is None:
+        return [Described(image=name)], runtime.embed(pixels)[None]
+    found, vector = runtime.predict_and_embed(pixels)
+    found = found.at_least(score_threshold_0_1)
+    regions = zip(found.boxes_xyxy_px.tolist(), found.label_ids.tolist(), found.scores_0_1.tolist(), strict=True)
+    rows = [
+        Described(
+            image=name, region=i, box_xyxy_px=tuple(box), label=runtime.card.labels[label_id].name, score_0_1=score
+        )
+        for i, (box, label_id, score) in enumerate(regions)
+    ]
+    vectors = runtime.embed_regions(pixels, found.boxes_xyxy_px)
+    return [Described(image=name), *rows], np.concatenate([vector[None], vectors])
 
 
 def check_place(path: Path, *, replace: bool) -> None:
