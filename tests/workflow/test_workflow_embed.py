@@ -37,7 +37,9 @@ def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """A Mask R-CNN with the features of ImageNet, as published."""
     torch.manual_seed(7)
     architecture = ARCHITECTURES.load("mask_rcnn")
-    options = BuildOptions(label_count=1, image_size_px=224, backbone="mobilenet_v2", weights="imagenet")
+    options = BuildOptions(
+        label_count=1, image_size_px=224, backbone="mobilenet_v2", weights="imagenet", task="segment"
+    )
     folder = tmp_path_factory.mktemp("mask_rcnn")
     exported = architecture.export(architecture.build(options), folder, 224)
     card = ModelCard(

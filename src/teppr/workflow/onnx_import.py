@@ -100,13 +100,13 @@ def import_onnx(request: ImportRequest, home: Path, pixels: Pixels, picture: Pat
     with TemporaryDirectory() as temporary:
         made = _Import(request, home, pixels, Path(temporary))
         bundle, found = made.bundle()
+        with whole_file(picture) as file:
+            file.write(images.encode_jpeg(draw(pixels, drawn_detections(found, bundle.card.labels))))
         place = out or registry.publish(bundle, made.record(bundle.card)).bundle_path
         if out is not None:
             write_bundle(out, bundle.card, [file for file in bundle.path.iterdir() if file.name in made.carried])
     if problems := verify(place):
         raise Corrupt("; ".join(problems))
-    with whole_file(picture) as file:
-        file.write(images.encode_jpeg(draw(pixels, drawn_detections(found, bundle.card.labels))))
     return Imported(
         card=bundle.card,
         bundle=place,
