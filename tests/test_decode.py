@@ -61,7 +61,10 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
 @pytest.mark.parametrize("name", sorted(DECODERS))
 @pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
 def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
-    given = outputs([0.5, 0.02, 0.28, 0.2]) if name != "classes" else [np.array([0.5, 0.02, 0.28, 0.2])]
+    scores = np.array([0.5, 0.02, 0.28, 0.2], np.float32)
+    boxes = np.tile(np.array([[30, 40, 40, 40]], np.float32), (4, 1))
+    raw = {"classes": scores, "yolo": np.concatenate([boxes, np.diag(scores)], axis=1).T}
+    given = [raw[name]] if name in raw else outputs(scores.tolist())
     sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
     few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
     wanted = all_of_them.at_least(lowest)

@@ -14,73 +14,133 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from teppr.errors import UnknownName
 from teppr.geometry import clip_xyxy, scale_boxes_xyxy
 from teppr.types import Detections, Floats, Mask
+from teppr.yolo import candidates
 
 Decoder: TypeAlias = Callable[..., Detections]
 """`decoder(outputs, network_size_wh=..., image_size_wh=..., lowest_score_0_1=...)`: the graph's outputs in order, the
-image's size as the network was fed, the original's, and the score below which nothing is of interest."""
+image's size as the network was fed, the original's, and the score below which nothing is of interest. Further options
+are those of a model card, and `content_xyxy_px` where the network was fed a letterboxed image: where in it the image
+lies."""
+Outputs: TypeAlias = Sequence[npt.NDArray[Any]]
 
 LOWEST_SCORE_0_1 = 0.05
 MOST_DETECTIONS = 100
 MASK_THRESHOLD_0_1 = 0.5
 CHANCES_ADD_UP_WITHIN = 1e-3
+BOX_ORDERS = ("xyxy", "xywh", "cxcywh", "yxyx")
+"""How four numbers say a box: corners, corner and size, centre and size, or corners with y first."""
+BOX_UNITS = ("px", "share")
+"""Pixels of the image as the network was fed, or shares 0..1 of its width and height."""
+MASKS_OVER = ("box", "image")
+"""What a mask of the network covers: its box, or all of the image as the network was fed."""
 
 
 def decode_boxes(
-    outputs: Sequence[npt.NDArray[Any]],
+    outputs: Outputs,
     *,
     network_size_wh: tuple[int, int],
     image_size_wh: tuple[int, int],
     lowest_score_0_1: float = LOWEST_SCORE_0_1,
+    content_xyxy_px: tuple[int, int, int, int] | None = None,
+    label_offset: int = 0,
+    box_order: str = BOX_ORDERS[0],
+    box_unit: str = BOX_UNITS[0],
 ) -> Detections:
-    """From boxes [n, 4] (corners in the network's pixels), label ids [n] and scores [n]; best first."""
+    """From boxes [n, 4], label ids [n] and scores [n], or one of each with an axis of a single image; best first.
+
+    label_offset: the network's number of the first label
+    box_order, box_unit: of `BOX_ORDERS` and `BOX_UNITS`; raises UnknownName for others
+    """
     boxes, label_ids, scores = (np.asarray(values) for values in outputs[:3])
-    best = np.argsort(-scores, kind="stable")
-    best = best[scores[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)][:MOST_DETECTIONS]
-    scaled = scale_boxes_xyxy(boxes.reshape(-1, 4)[best], network_size_wh, image_size_wh)
+    boxes, label_ids, scores = boxes.reshape(-1, 4), label_ids.reshape(-1), scores.reshape(-1)
+    best = _best(scores, lowest_score_0_1)
+    corners = _corners(boxes[best], box_order, box_unit, network_size_wh)
+    content = content_xyxy_px or (0, 0, *network_size_wh)
+    scaled = scale_boxes_xyxy(corners - np.array(content[:2] * 2, np.float32), _size_of(content), image_size_wh)
     return Detections(
         size_wh=image_size_wh,
         boxes_xyxy_px=clip_xyxy(scaled, image_size_wh).astype(np.float32),
         scores_0_1=scores[best].astype(np.float32),
-        label_ids=label_ids[best].astype(np.int64),
+        label_ids=label_ids[best].round().astype(np.int64) - label_offset,
     )
 
 
 def decode_instances(
-    outputs: Sequence[npt.NDArray[Any]],
+    outputs: Outputs,
     *,
     network_size_wh: tuple[int, int],
     image_size_wh: tuple[int, int],
     lowest_score_0_1: float = LOWEST_SCORE_0_1,
+    content_xyxy_px: tuple[int, int, int, int] | None = None,
+    masks_over: str = MASKS_OVER[0],
+    **of_boxes: Any,  # noqa: ANN401 - what `decode_boxes` is told besides
 ) -> Detections:
-    """As `decode_boxes`, and masks [n, side, side]: the chance of belonging to the object, over its box."""
+    """As `decode_boxes`, and masks [n, h, w] or [n, 1, h, w]: the chance of belonging to the object, over its box, or
+    over the image as it was fed (`masks_over`).
+    """
     found = decode_boxes(
         outputs,
         network_size_wh=network_size_wh,
         image_size_wh=image_size_wh,
         lowest_score_0_1=lowest_score_0_1,
+        content_xyxy_px=content_xyxy_px,
+        **of_boxes,
     )
-    scores, masks = np.asarray(outputs[2]), np.asarray(outputs[3])
-    best = np.argsort(-scores, kind="stable")[: len(found)]
-    pasted = tuple(
-        paste(masks[index], box, image_size_wh) for index, box in zip(best, found.boxes_xyxy_px, strict=True)
-    )
+    scores, masks = np.asarray(outputs[2]).reshape(-1), np.asarray(outputs[3])
+    masks = masks.reshape(len(scores), *masks.shape[-2:])
+    best = _best(scores, lowest_score_0_1)
+    content = content_xyxy_px or (0, 0, *network_size_wh)
+    match masks_over:
+        case "box":
+            pasted = [paste(masks[i], box, image_size_wh) for i, box in zip(best, found.boxes_xyxy_px, strict=True)]
+        case "image":
+            pasted = [
+                _cut_and_paste(masks[i], box, content, image_size_wh)
+                for i, box in zip(best, found.boxes_xyxy_px, strict=True)
+            ]
+        case _:
+            raise UnknownName.of("extent of masks", masks_over, MASKS_OVER)
     return Detections(
         size_wh=found.size_wh,
         boxes_xyxy_px=found.boxes_xyxy_px,
         scores_0_1=found.scores_0_1,
         label_ids=found.label_ids,
-        masks=pasted,
+        masks=tuple(pasted),
+    )
+
+
+def decode_yolo(
+    outputs: Outputs,
+    *,
+    network_size_wh: tuple[int, int],
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+    content_xyxy_px: tuple[int, int, int, int] | None = None,
+    style: str = "v8",
+    overlap_0_1: float = 0.7,
+) -> Detections:
+    """From the raw answer of a detector of the YOLO family, as `teppr.yolo` knows them; best first."""
+    lowest = max(LOWEST_SCORE_0_1, lowest_score_0_1)
+    found = candidates(outputs[0], style, lowest_score_0_1=lowest, overlap_0_1=overlap_0_1, most=MOST_DETECTIONS)
+    return decode_boxes(
+        found,
+        network_size_wh=network_size_wh,
+        image_size_wh=image_size_wh,
+        lowest_score_0_1=lowest,
+        content_xyxy_px=content_xyxy_px,
     )
 
 
 def decode_classes(
-    outputs: Sequence[npt.NDArray[Any]],
+    outputs: Outputs,
     *,
     network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
     image_size_wh: tuple[int, int],
     lowest_score_0_1: float = LOWEST_SCORE_0_1,
+    content_xyxy_px: tuple[int, int, int, int] | None = None,  # noqa: ARG001
 ) -> Detections:
     """From the chance of each label, or its logit, [labels]: the whole image as the box of each likely label; best
     first.
@@ -107,13 +167,77 @@ def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 DECODERS: Mapping[str, Decoder] = MappingProxyType(
-    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes}
+    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes, "yolo": decode_yolo}
 )
 """By the name that a model card gives."""
 
+_OF_BOXES = {"label_offset": (int,), "box_order": (str,), "box_unit": (str,)}
+OPTIONS: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType(
+    {
+        "boxes": _OF_BOXES,
+        "instances": {**_OF_BOXES, "masks_over": (str,)},
+        "yolo": {"style": (str,), "overlap_0_1": (int, float)},
+    }
+)
+"""What a model card may tell a decoder besides, and of what kind it is."""
 
-def paste(chances: Floats, box_xyxy_px: Floats, size_wh: tuple[int, int]) -> Mask:
-    """The mask of an image: `chances` [side, side] stretched over the box, bilinear, where they are above a half."""
+
+def _best(scores: Floats, lowest_score_0_1: float) -> npt.NDArray[np.intp]:
+    """Where the best scores are, falling."""
+    best = np.argsort(-scores, kind="stable")
+    return best[scores[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)][:MOST_DETECTIONS]
+
+
+def _corners(boxes: npt.NDArray[Any], order: str, unit: str, size_wh: tuple[int, int]) -> Floats:
+    """Boxes [n, 4] of any order and unit by their corners in pixels of an image of this size."""
+    first, second = boxes[:, :2].astype(np.float32), boxes[:, 2:].astype(np.float32)
+    match order:
+        case "xyxy":
+            corners = np.concatenate([first, second], axis=1)
+        case "xywh":
+            corners = np.concatenate([first, first + second], axis=1)
+        case "cxcywh":
+            corners = np.concatenate([first - second / 2, first + second / 2], axis=1)
+        case "yxyx":
+            corners = np.concatenate([first[:, ::-1], second[:, ::-1]], axis=1)
+        case _:
+            raise UnknownName.of("order of a box's numbers", order, BOX_ORDERS)
+    if unit not in BOX_UNITS:
+        raise UnknownName.of("unit of boxes", unit, BOX_UNITS)
+    return corners * np.array(size_wh * 2, np.float32) if unit == "share" else corners
+
+
+def _size_of(box_xyxy_px: tuple[int, int, int, int]) -> tuple[int, int]:
+    return box_xyxy_px[2] - box_xyxy_px[0], box_xyxy_px[3] - box_xyxy_px[1]
+
+
+def _cut_and_paste(
+    chances: Floats, box_xyxy_px: Floats, content_xyxy_px: tuple[int, int, int, int], size_wh: tuple[int, int]
+) -> Mask:
+    """The mask of an image: `chances` [h, w] over the image as the network was fed, of which only the box is looked at.
+
+    box: in the image's own pixels; content: where in `chances` the image lies
+    """
+    left, top = content_xyxy_px[:2]
+    inner_wh = _size_of(content_xyxy_px)
+    per_x, per_y = size_wh[0] / inner_wh[0], size_wh[1] / inner_wh[1]
+    x0, y0, x1, y1 = (float(value) for value in box_xyxy_px)
+    # A pixel more on each side, so that what is cut off does not show at the edge of the part.
+    part_x0, part_y0 = max(0, int(x0 / per_x) - 1), max(0, int(y0 / per_y) - 1)
+    part_x1 = min(inner_wh[0], int(np.ceil(x1 / per_x)) + 1)
+    part_y1 = min(inner_wh[1], int(np.ceil(y1 / per_y)) + 1)
+    part = chances[top + part_y0 : top + part_y1, left + part_x0 : left + part_x1]
+    over = np.array([part_x0 * per_x, part_y0 * per_y, part_x1 * per_x, part_y1 * per_y], np.float64)
+    return paste(part, over, size_wh, beyond=cv2.BORDER_REPLICATE)
+
+
+def paste(
+    chances: Floats, box_xyxy_px: npt.NDArray[Any], size_wh: tuple[int, int], *, beyond: int = cv2.BORDER_CONSTANT
+) -> Mask:
+    """The mask of an image: `chances` [h, w] stretched over the box, bilinear, where they are above a half.
+
+    beyond: what is taken to lie around `chances`: nothing, or (cv2.BORDER_REPLICATE) the same as at their edge
+    """
     x0, y0, x1, y1 = (float(value) for value in box_xyxy_px)
     left, top = int(np.floor(x0)), int(np.floor(y0))
     right, bottom = min(int(np.ceil(x1)), size_wh[0]), min(int(np.ceil(y1)), size_wh[1])
@@ -128,7 +252,7 @@ def paste(chances: Floats, box_xyxy_px: Floats, size_wh: tuple[int, int]) -> Mas
         to_chances,
         (right - left, bottom - top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
+        borderMode=beyond,
         borderValue=0,
     )
     return _code(stretched > MASK_THRESHOLD_0_1, left, top, size_wh)

@@ -54,6 +54,22 @@ def iou_xyxy(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     return overlap
 
 
+def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, most: int) -> list[int]:
+    """Which of the boxes [n, 4], best first, repeat no better one: of the same label and with a greater overlap.
+
+    At most the first `most` of them, so that thousands of candidates cost no more than those that are kept.
+    """
+    boxes, labels = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4), np.asarray(label_ids)
+    left = np.arange(len(boxes))
+    kept: list[int] = []
+    while len(left) and len(kept) < most:
+        best, left = left[0], left[1:]
+        kept.append(int(best))
+        repeats = (iou_xyxy(boxes[best], boxes[left])[0] > iou) & (labels[left] == labels[best])
+        left = left[~repeats]
+    return kept
+
+
 def ring_area(ring: Sequence[Point]) -> float:
     """Area inside a simple ring (shoelace formula), never negative; exact for whole numbers."""
     if len(ring) < 3:

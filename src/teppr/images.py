@@ -37,6 +37,8 @@ BYTES_BESIDE_PIXELS = 64_000_000
 HASHED_PX = 32
 """Side of the picture that an image's perceptual hash is made of."""
 SAMPLED_PX = 8 * HASHED_PX
+LETTERBOX_GREY = 114
+"""What lies around a letterboxed image, as detectors of the YOLO family have it in training."""
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".mpo", ".apng"}
 )
@@ -181,7 +183,24 @@ def resize_to_fit(pixels: Pixels, longer_side_px: int) -> Pixels:
 
 def resize_to_square(pixels: Pixels, side_px: int) -> Pixels:
     """The image stretched to a square, for networks of one input size."""
-    return _resized(pixels, (side_px, side_px))
+    return stretch(pixels, (side_px, side_px))
+
+
+def stretch(pixels: Pixels, size_wh: tuple[int, int]) -> Pixels:
+    """The image at this width and height, its ratio not kept."""
+    return _resized(pixels, size_wh)
+
+
+def letterbox(pixels: Pixels, size_wh: tuple[int, int]) -> tuple[Pixels, tuple[int, int, int, int]]:
+    """The image as large as fits into `size_wh` with its ratio kept, amid grey; and its corners (x0, y0, x1, y1)."""
+    height, width = pixels.shape[:2]
+    factor = min(size_wh[0] / width, size_wh[1] / height)
+    inner_wh = max(1, round(width * factor)), max(1, round(height * factor))
+    # Of an odd number of grey lines the one more is below or to the right, where detectors are trained to have it.
+    left, top = ((outer - inner) // 2 for outer, inner in zip(size_wh, inner_wh, strict=True))
+    boxed = np.full((size_wh[1], size_wh[0], 3), LETTERBOX_GREY, np.uint8)
+    boxed[top : top + inner_wh[1], left : left + inner_wh[0]] = _resized(pixels, inner_wh)
+    return boxed, (left, top, left + inner_wh[0], top + inner_wh[1])
 
 
 def _resized(pixels: Pixels, new_wh: tuple[int, int]) -> Pixels:

@@ -362,13 +362,18 @@ class ModelCard:
     key: "<org>-<problem>-<release>"
     task: "detect" (boxes), "segment" (boxes and masks), "lanes", "classify"
     image_size_px: the longer side that images are resized to, the ratio kept (see `teppr.images.resize_to_fit`)
-    layout: axes of the network's input, "CHW"
-    color_order: "RGB"
+    layout: axes of an image as the network takes it, "CHW" or "HWC"
+    color_order: "RGB" or "BGR"
     scale: what the pixel values 0..255 are multiplied by before they enter the network
+    mean, std: taken off the scaled values, and what is left divided by; a number a channel, in `color_order`
     square: images are stretched to `image_size_px` on both sides instead, as a network of one input size wants them
+    size_wh: the width and height that images are stretched to instead, where these are not the same
+    letterbox: of a fixed size: the ratio is kept and the image is laid in the middle of grey instead of being stretched
     batch: the network takes several images of one size at a time: [n, 3, h, w], and n is the first axis of each output
     inputs, outputs: names in the ONNX graph, in order
-    decode: name of the decoder in `teppr.registry.runtime` that turns the outputs into detections
+    decode: name of the decoder in `teppr.decode` that turns the outputs into detections
+    decode_options: what that decoder is told besides
+    embedding: name of the graph's output that describes an image as a whole, by `embedding_size` numbers; "" = none
     score_threshold_0_1: below it a detection is not shown unless asked for
     metrics: {split: {"box": {"map_50": ...}, "mask": {...}}} as measured before publishing
     source: the dataset version, the run id, the weights it began from
@@ -386,8 +391,15 @@ class ModelCard:
     layout: str = "CHW"
     color_order: str = "RGB"
     scale: float = 1 / 255
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
     square: bool = False
+    size_wh: tuple[int, int] | None = None
+    letterbox: bool = False
     batch: bool = False
+    decode_options: Mapping[str, Any] = field(default_factory=_nothing)
+    embedding: str = ""
+    embedding_size: int = 0
     score_threshold_0_1: float = 0.5
     metrics: Mapping[str, Any] = field(default_factory=_nothing)
     source: Mapping[str, Any] = field(default_factory=_nothing)
@@ -399,6 +411,21 @@ class ModelCard:
     def __post_init__(self) -> None:
         if not self.labels:
             raise BadInput(f"a model needs at least one label, got none - model {self.key}")
+        for name, given, known in (
+            ("layout", self.layout, ("CHW", "HWC")),
+            ("color_order", self.color_order, ("RGB", "BGR")),
+        ):
+            if given not in known:
+                raise BadInput(f"{name} is {' or '.join(known)}, got {given!r} - model {self.key}")
+        if self.std is not None and not all(value > 0 for value in self.std):
+            raise BadInput(f"std must be above 0 for each channel, got {self.std} - model {self.key}")
+        if self.letterbox and self.fixed_size_wh is None:
+            raise BadInput(f"letterbox needs square or size_wh: the size of the box - model {self.key}")
+
+    @property
+    def fixed_size_wh(self) -> tuple[int, int] | None:
+        """The only width and height that the network takes; None where it takes any."""
+        return self.size_wh or ((self.image_size_px, self.image_size_px) if self.square else None)
 
     @property
     def learned(self) -> str:

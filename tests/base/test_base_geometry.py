@@ -129,3 +129,10 @@ def test_outlines_of_a_mask_lie_where_those_of_its_whole_bitmap_do(bitmap: geome
 
 def test_an_empty_mask_has_no_outline() -> None:
     assert geometry.rings_of(geometry.mask_of_bitmap(np.zeros((4, 5), np.uint8))) == ()
+
+
+@pytest.mark.parametrize(("most", "kept"), [(9, [0, 2, 3]), (2, [0, 2])])
+def test_boxes_that_repeat_a_better_one_of_their_label_are_left_out(most: int, kept: list[int]) -> None:
+    found = [[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [8, 0, 18, 10]]
+    assert geometry.suppress(found, [0, 0, 1, 0], 0.7, most) == kept
+    assert geometry.suppress(np.zeros((0, 4)), [], 0.7, most) == []

@@ -30,6 +30,14 @@ cards = st.builds(
     outputs=st.lists(names, max_size=3).map(tuple),
     decode=names,
     scale=st.floats(0.001, 1),
+    mean=st.none() | st.tuples(*[st.floats(0, 1)] * 3),
+    std=st.none() | st.tuples(*[st.floats(0.01, 1)] * 3),
+    size_wh=st.none() | st.tuples(*[st.integers(1, 4096)] * 2),
+    layout=st.sampled_from(["CHW", "HWC"]),
+    color_order=st.sampled_from(["RGB", "BGR"]),
+    decode_options=st.dictionaries(names, st.integers() | names | st.floats(0, 1), max_size=2),
+    embedding=st.just("") | names,
+    embedding_size=st.integers(0, 2048),
     metrics=st.dictionaries(names, st.dictionaries(st.just("box"), figures), max_size=2),
     source=st.dictionaries(names, names, max_size=2),
     created=st.none() | st.datetimes(timezones=st.just(UTC)),
@@ -41,6 +49,13 @@ cards = st.builds(
 def test_a_card_reads_back_as_it_was_written(card: ModelCard) -> None:
     data = json.dumps(card_document(card)).encode()
     assert read_card(data, "model.json") == card
+
+
+def test_a_card_that_was_written_before_a_field_was_known_means_what_it_meant(bundle: Bundle) -> None:
+    document = card_document(bundle.card)
+    for later in ("mean", "std", "size_wh", "letterbox", "decode_options", "embedding", "embedding_size"):
+        del document[later]
+    assert read_card(json.dumps(document).encode(), "model.json") == bundle.card
 
 
 def test_a_bundle_opens_as_it_was_written(bundle: Bundle) -> None:

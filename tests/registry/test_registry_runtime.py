@@ -148,6 +148,48 @@ def test_an_unknown_decoder_is_refused(bundle: Bundle, tmp_path: Path) -> None:
         Runtime(rewritten(bundle, tmp_path, decode="tea leaves"))
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        pytest.param({"margin": 3}, r"'instances' margin = 3; it takes label_offset \(int\)", id="name"),
+        pytest.param({"label_offset": "one"}, "label_offset = 'one'; it takes", id="kind"),
+        pytest.param({"box_order": "xyz"}, "there is no order of a box's numbers 'xyz'", id="value"),
+        pytest.param({"masks_over": "all"}, "there is no extent of masks 'all'; .*known: box, image", id="extent"),
+    ],
+)
+def test_what_a_decoder_does_not_know_is_refused_when_it_is_loaded(
+    bundle: Bundle, tmp_path: Path, options: dict[str, object], says: str
+) -> None:
+    with pytest.raises(Corrupt, match=says):
+        Runtime(rewritten(bundle, tmp_path, decode_options=options))
+
+
+def test_labels_that_the_card_does_not_have_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    runtime = Runtime(rewritten(bundle, tmp_path, labels=bundle.card.labels[:1]))
+    assert len(runtime.predict(colored_picture({"stop": (20, 30, 50, 60)}))) == 1
+    with pytest.raises(Corrupt, match=r"answers with labels of the numbers \[1\]; its card has 1, from 0"):
+        runtime.predict(colored_picture({"go": (20, 30, 50, 60)}))
+
+
+def test_a_letterboxed_image_is_answered_in_its_own_pixels(bundle: Bundle, tmp_path: Path) -> None:
+    runtime = Runtime(rewritten(bundle, tmp_path, size_wh=(320, 320), letterbox=True))
+    found = runtime.predict(colored_picture({"stop": (20, 30, 50, 60)}, (160, 120)))
+    np.testing.assert_array_equal(found.boxes_xyxy_px, [[20, 30, 70, 90]])
+    assert found.masks is not None
+    assert box_xywh(found.masks[0]) == (20, 30, 50, 60)
+
+
+def test_an_embedding_that_the_network_does_not_give_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(Corrupt, match=r"the card says \['image'\] and \[.*'vector'\]"):
+        Runtime(rewritten(bundle, tmp_path, embedding="vector", embedding_size=3))
+
+
+def test_an_embedding_of_another_size_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    runtime = Runtime(rewritten(bundle, tmp_path, embedding="scores", embedding_size=7))
+    with pytest.raises(Corrupt, match="describes an image by 3 numbers; its card says 7"):
+        runtime.embed(colored_picture({}))
+
+
 def test_prediction_needs_no_training_framework(bundle: Bundle) -> None:
     program = f"""
 import json, sys

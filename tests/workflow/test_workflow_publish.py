@@ -45,6 +45,7 @@ def test_a_release_says_where_it_comes_from(released_home: Path) -> None:
     assert card.source["run"] == run.id
     assert (card.creator, card.licence, card.task) == ("AIE3", "Apache-2.0", "segment")
     assert card.frameworks["torch"]
+    assert (card.embedding, card.embedding_size) == ("embedding", 320)
     assert run.stage("publish") is StageState.FINISHED
     assert not list(run.path.glob(f"{HALF_WRITTEN}*"))
 

@@ -26,11 +26,18 @@ The newer exporter (`dynamo=True`) fails on these networks.
 
 
 def export_onnx(
-    module: torch.nn.Module, path: Path, *, image_size_px: int, outputs: Sequence[str], batch: bool = False
+    module: torch.nn.Module,
+    path: Path,
+    *,
+    image_size_px: int,
+    outputs: Sequence[str],
+    batch: bool = False,
+    embedding: str = "",
 ) -> None:
     """Trace `module` for one image of any height and width, or for a `batch` of any number of them.
 
     The number of objects, or of points, that the outputs tell of stays open too.
+    embedding: name of a last output that is of the image as a whole, of a fixed size; "" = there is none
     """
     shape = (3, image_size_px, max(32, image_size_px * 3 // 4))
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
@@ -38,6 +45,8 @@ def export_onnx(
     if batch:
         image = image[None]
         axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", 1: "points"} for name in outputs}
+        if embedding:
+            axes[embedding] = {0: "n"}
     with _expected_warnings():
         torch.onnx.export(
             deepcopy(module).cpu().eval(),
@@ -46,7 +55,7 @@ def export_onnx(
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=list(outputs),
+            output_names=[*outputs, *([embedding] if embedding else [])],
             dynamic_axes=axes,
         )
 

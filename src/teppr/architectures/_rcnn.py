@@ -138,6 +138,12 @@ class Rcnn(nn.Module):
         body: nn.Module = self.detector.backbone.body
         return body
 
+    @property
+    def last_channels(self) -> int:
+        """Features at each place of the body's last level."""
+        channels: int = self.detector.backbone.fpn.inner_blocks[-1][0].in_channels
+        return channels
+
     def set_trainable(self, *, with_body: bool) -> None:
         """Everything, or all but the body; the stem of a pretrained body never is."""
         self.requires_grad_(requires_grad=True)

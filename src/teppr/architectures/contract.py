@@ -50,8 +50,13 @@ class Trainable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.registry.runtime`).
+    """What an export wrote: names in the graph, in order, and the decoder for them (see `teppr.decode`).
 
+    embedding: name of a further output, [embedding_size] an image, that describes the image as a whole, so that images
+        that look alike are near each other; not among `outputs`; "" = none. To have one: return the mean over all
+        places of the backbone's last features, `features.mean(dim=(2, 3))`, after what the decoder takes, let
+        `export_onnx` name it "embedding", and say here how many channels these features have. Nothing normalises it
+        but the runtime, and no layer is added for it
     batch: the graph takes several images of one size, [n, 3, h, w], and n is the first axis of each output
     """
 
@@ -60,6 +65,8 @@ class Exported:
     decode: str
     files: tuple[Path, ...]
     batch: bool = False
+    embedding: str = ""
+    embedding_size: int = 0
 
 
 class Architecture(ABC):

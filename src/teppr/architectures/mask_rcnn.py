@@ -20,17 +20,28 @@ PRETRAINED_RATE_SHARE = 0.15
 
 
 class OneImage(torch.nn.Module):
-    """The network for one image [3, h, w] in 0..1: boxes, label ids from 0, scores and, where it has them, masks."""
+    """The network for one image [3, h, w] in 0..1: boxes, label ids from 0, scores and, where it has them, masks.
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    with_embedding: at last the body's last features, their means over all places
+    """
+
+    def __init__(self, network: torch.nn.Module, *, with_embedding: bool = False) -> None:
         super().__init__()
         self.network = network
+        self.with_embedding = with_embedding
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs in the order in which `teppr.decode` takes them."""
-        found = self.network([image])[0]
-        outputs = (found["boxes"], found["labels"] - 1, found["scores"])
-        return (*outputs, found["masks"][:, 0]) if "masks" in found else outputs
+        levels: list[Mapping[str, torch.Tensor]] = []
+        with _rcnn(self.network).body.register_forward_hook(lambda _module, _given, made: levels.append(made)):
+            found = self.network([image])[0]
+        outputs: tuple[torch.Tensor, ...] = (found["boxes"], found["labels"] - 1, found["scores"])
+        if "masks" in found:
+            outputs = (*outputs, found["masks"][:, 0])
+        if self.with_embedding:
+            *_, last = levels[0].values()
+            outputs = (*outputs, last.mean(dim=(2, 3))[0])
+        return outputs
 
 
 class MaskRcnn(Architecture):
@@ -96,9 +107,15 @@ class MaskRcnn(Architecture):
         with_masks = _rcnn(network).detector.roi_heads.has_mask()
         outputs = ("boxes", "labels", "scores", "masks") if with_masks else ("boxes", "labels", "scores")
         path = folder / "model.onnx"
-        export_onnx(OneImage(network).eval(), path, image_size_px=image_size_px, outputs=outputs)
+        one = OneImage(network, with_embedding=True).eval()
+        export_onnx(one, path, image_size_px=image_size_px, outputs=outputs, embedding="embedding")
         return Exported(
-            inputs=("image",), outputs=outputs, decode="instances" if with_masks else "boxes", files=(path,)
+            inputs=("image",),
+            outputs=outputs,
+            decode="instances" if with_masks else "boxes",
+            files=(path,),
+            embedding="embedding",
+            embedding_size=_rcnn(network).last_channels,
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teppr.cli.model_import import import_
 from teppr.cli.session import Json, Session, note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ SHOWN_METRICS = ("map", "map_50", "map_75")
 
 @app.callback()
 def model() -> None:
-    """List, show and verify published models."""
+    """List, show, verify and import published models."""
+
+
+app.command("import")(import_)
 
 
 @app.command("list")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from teppr.decode import DECODERS, LOWEST_SCORE_0_1
-from teppr.errors import BadInput, Corrupt
-from teppr.images import Pixels, resize_for_network
+from teppr.decode import DECODERS, LOWEST_SCORE_0_1, OPTIONS, Decoder
+from teppr.errors import BadInput, Corrupt, UnknownName
+from teppr.images import Pixels
 from teppr.registry.bundle import Bundle
+from teppr.registry.feeding import KINDS, Fed, fit, tensor
 from teppr.types import Detections, Floats, ModelCard
+
+__all__ = ["PROVIDERS", "Fed", "Runtime", "providers"]
 
 PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider", "CPUExecutionProvider")
 """What a network runs on where the machine has it, best first."""
@@ -23,7 +26,7 @@ MIB = 1024 * 1024
 MOST_TOGETHER, MOST_TOGETHER_ON_A_CPU = 8, 2
 """Images in one run. A processor is no quicker with many, and each takes megabytes for the whole of the network."""
 
-_ORT_ERRORS = (
+ORT_ERRORS = (
     ort_errors.EPFail,
     ort_errors.EngineError,
     ort_errors.Fail,
@@ -36,6 +39,10 @@ _ORT_ERRORS = (
     ort_errors.RuntimeException,
 )
 _FATAL_ONLY = 4
+TINY = 1e-12
+"""A vector of zeros stays one."""
+BATCH_AXES = 4
+"""Of an input that has one for several images, even where it takes a single one."""
 Outputs: TypeAlias = Sequence[npt.NDArray[Any]]
 """What a network says of one image, in the order of its card."""
 
@@ -54,13 +61,20 @@ def providers(gpu_memory_mib: int = 0, available: Sequence[str] | None = None) -
     return [(name, bounds.get(name, {})) for name in PROVIDERS if name in here]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fed:
-    """An image at the size in which a network takes it; size_wh: of the image itself; what scores lower is left out."""
+def pooled(output: npt.NDArray[Any], *, has_image_axis: bool, layout: str) -> Floats:
+    """A tensor that a network has of one image as one vector: of a map of features their means over all places.
 
-    pixels: Pixels
-    size_wh: tuple[int, int]
-    lowest_score_0_1: float
+    The tensor is [c], a map [c, h, w] (of a network that takes HWC [h, w, c]), or tokens [n, c]; has_image_axis: with
+    an axis for the single image before it. One that a network without such an axis adds itself is dropped too.
+    """
+    values: Floats = np.asarray(output, np.float32)
+    if has_image_axis or (values.ndim in {2, 4} and len(values) == 1):
+        values = values[0]
+    places = {1: (), 2: (0,), 3: (1, 2) if layout == "CHW" else (0, 1)}.get(values.ndim)
+    if places is None:
+        raise BadInput(f"an embedding is [c], [n, c] or [c, h, w] of an image, got {list(output.shape)}")
+    means: Floats = values.mean(axis=places)
+    return means
 
 
 class Runtime:
@@ -75,12 +89,16 @@ class Runtime:
         """
         self.card: ModelCard = bundle.card
         self._where = str(bundle.network)
-        if bundle.card.decode not in DECODERS:
-            raise Corrupt(f"{bundle.path} asks for the decoder {bundle.card.decode!r}; known: {sorted(DECODERS)}")
-        self._decode = DECODERS[bundle.card.decode]
+        self._decode = _decoder(bundle)
         self._session = self._load(threads, gpu_memory_mib)
+        taken = self._session.get_inputs()[0]
+        self._kind = KINDS[taken.type]
+        self._axes = len(taken.shape)
         side = bundle.card.image_size_px
-        self.predict(np.full((side, side, 3), 114, np.uint8))
+        try:
+            self.predict(np.full((side, side, 3), 114, np.uint8))
+        except UnknownName as error:
+            raise Corrupt(f"{bundle.path} asks its decoder for what it does not know: {error}") from error
 
     @property
     def most_together(self) -> int:
@@ -101,10 +119,7 @@ class Runtime:
 
     def feed(self, pixels: Pixels, lowest_score_0_1: float = LOWEST_SCORE_0_1) -> Fed:
         """An RGB image [h, w, 3] as the network takes it, so that the image itself need not be kept."""
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-            raise BadInput(f"an image must be uint8 [height, width, 3], got {pixels.dtype} {list(pixels.shape)}")
-        fed = resize_for_network(pixels, self.card.image_size_px, square=self.card.square)
-        return Fed(fed, size_wh=(pixels.shape[1], pixels.shape[0]), lowest_score_0_1=lowest_score_0_1)
+        return fit(self.card, pixels, lowest_score_0_1)
 
     def predict_many(self, images: Sequence[Fed]) -> list[Detections | Corrupt]:
         """For each image what `predict` finds or raises; those of one size go through the network together where its
@@ -112,9 +127,78 @@ class Runtime:
         """
         found: dict[int, Detections | Corrupt] = {}
         for places in self._runs(images):
-            for i, outputs in zip(places, self._outputs([images[i].pixels for i in places]), strict=True):
+            fed = [images[i].pixels for i in places]
+            for i, outputs in zip(places, self._outputs(fed, self.card.outputs), strict=True):
                 found[i] = outputs if isinstance(outputs, Corrupt) else self._decoded(outputs, images[i])
         return [found[i] for i in range(len(images))]
+
+    def embed(self, pixels: Pixels) -> Floats:
+        """The feature vector [card.embedding_size] of an RGB image [h, w, 3], of length 1: images that look alike have
+        vectors that point the same way.
+
+        Raises BadInput where the model gives none, Corrupt where the network does not run on the image.
+        """
+        (vector,) = self.embed_many([self.feed(pixels)])
+        if isinstance(vector, Corrupt):
+            raise vector
+        return vector
+
+    def predict_and_embed(self, pixels: Pixels) -> tuple[Detections, Floats]:
+        """What `predict` finds in an image and `embed` says of it, for the price of one of them; raises as they do."""
+        self.check_embeds()
+        fed = self.feed(pixels)
+        (outputs,) = self._outputs([fed.pixels], [*self.card.outputs, self.card.embedding])
+        if isinstance(outputs, Corrupt):
+            raise outputs
+        found, vector = self._decoded(outputs[:-1], fed), self._vector(outputs[-1])
+        for made in (found, vector):
+            if isinstance(made, Corrupt):
+                raise made
+        return cast("tuple[Detections, Floats]", (found, vector))
+
+    def embed_regions(self, pixels: Pixels, boxes_xyxy_px: npt.ArrayLike) -> Floats:
+        """The vectors [n, card.embedding_size] of parts of an image, each fed as an image of its own, so that they are
+        compared with those of images; boxes [n, 4] are rounded outwards and cut to the image. Raises as `embed` does.
+        """
+        height, width = pixels.shape[:2]
+        boxes = np.asarray(boxes_xyxy_px, np.float64).reshape(-1, 4)
+        parts = []
+        for x0, y0, x1, y1 in np.concatenate([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])], axis=1).tolist():
+            left, top = int(np.clip(x0, 0, width - 1)), int(np.clip(y0, 0, height - 1))
+            right, bottom = int(np.clip(x1, left + 1, width)), int(np.clip(y1, top + 1, height))
+            parts.append(self.feed(pixels[top:bottom, left:right]))
+        vectors = self.embed_many(parts)
+        if failed := [vector for vector in vectors if isinstance(vector, Corrupt)]:
+            raise failed[0]
+        return np.array(vectors, np.float32).reshape(-1, self.card.embedding_size)
+
+    def embed_many(self, images: Sequence[Fed]) -> list[Floats | Corrupt]:
+        """For each image what `embed` gives or raises, in one run where its card says `batch`."""
+        self.check_embeds()
+        vectors: dict[int, Floats | Corrupt] = {}
+        for places in self._runs(images):
+            fed = [images[i].pixels for i in places]
+            for i, outputs in zip(places, self._outputs(fed, [self.card.embedding]), strict=True):
+                vectors[i] = outputs if isinstance(outputs, Corrupt) else self._vector(outputs[0])
+        return [vectors[i] for i in range(len(images))]
+
+    def check_embeds(self) -> None:
+        """Raise BadInput where the model gives no feature vectors, saying how it would."""
+        if not self.card.embedding:
+            raise BadInput(
+                f"{self.card.key} gives no feature vectors: its card names no embedding; choose a tensor of its "
+                f"network with teppr embed --output NAME, or import it anew with --embedding NAME"
+            )
+
+    def _vector(self, output: npt.NDArray[Any]) -> Floats | Corrupt:
+        has_image_axis = self._axes == BATCH_AXES and not self.card.batch
+        values = pooled(output, has_image_axis=has_image_axis, layout=self.card.layout)
+        if len(values) != self.card.embedding_size:
+            return Corrupt(
+                f"{self._where} describes an image by {len(values)} numbers; its card says {self.card.embedding_size}"
+            )
+        vector: Floats = values / np.maximum(np.linalg.norm(values), np.float32(TINY))
+        return vector
 
     def _runs(self, images: Sequence[Fed]) -> list[list[int]]:
         """The places of the images that go through the network together, for each run of it."""
@@ -125,34 +209,37 @@ class Runtime:
             by_shape.setdefault(image.pixels.shape, []).append(i)
         return list(by_shape.values())
 
-    def _outputs(self, fed: Sequence[Pixels]) -> list[Outputs | Corrupt]:
+    def _outputs(self, fed: Sequence[Pixels], names: Sequence[str]) -> list[Outputs | Corrupt]:
         """What the network says of each image; where a run of several fails, each is tried alone."""
         try:
-            return self._run(fed)
+            return self._run(fed, names)
         except Corrupt as error:
-            return [error] if len(fed) == 1 else [outputs for alone in fed for outputs in self._outputs([alone])]
+            return [error] if len(fed) == 1 else [outputs for alone in fed for outputs in self._outputs([alone], names)]
 
-    def _run(self, fed: Sequence[Pixels]) -> list[Outputs | Corrupt]:
-        images = [self._prepared(pixels) for pixels in fed]
-        given = np.stack(images) if self.card.batch else images[0]
+    def _run(self, fed: Sequence[Pixels], names: Sequence[str]) -> list[Outputs | Corrupt]:
+        images = [tensor(self.card, pixels, self._kind) for pixels in fed]
+        given = np.stack(images) if self._axes == BATCH_AXES else images[0]
         try:
-            outputs: Outputs = self._session.run(list(self.card.outputs), {self.card.inputs[0]: given})
-        except _ORT_ERRORS as error:
+            outputs: Outputs = self._session.run(list(names), {self.card.inputs[0]: given})
+        except ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not run on an image {list(images[0].shape)}: {error}") from error
         return [[output[i] for output in outputs] for i in range(len(fed))] if self.card.batch else [outputs]
 
-    def _prepared(self, fed: Pixels) -> Floats:
-        channels_first = np.ascontiguousarray(fed.transpose(2, 0, 1), dtype=np.float32)
-        return channels_first * np.float32(self.card.scale)
-
-    def _decoded(self, outputs: Outputs, image: Fed) -> Detections:
+    def _decoded(self, outputs: Outputs, image: Fed) -> Detections | Corrupt:
         height, width = image.pixels.shape[:2]
-        return self._decode(
+        placed = {} if image.content_xyxy_px is None else {"content_xyxy_px": image.content_xyxy_px}
+        found = self._decode(
             outputs,
             network_size_wh=(width, height),
             image_size_wh=image.size_wh,
             lowest_score_0_1=image.lowest_score_0_1,
+            **placed,
         )
+        labels = len(self.card.labels)
+        if len(found) and not 0 <= found.label_ids.min() <= found.label_ids.max() < labels:
+            numbers = sorted({*found.label_ids.tolist()} - {*range(labels)})
+            return Corrupt(f"{self._where} answers with labels of the numbers {numbers}; its card has {labels}, from 0")
+        return found
 
     def _load(self, threads: int, gpu_memory_mib: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
@@ -161,18 +248,37 @@ class Runtime:
         options.log_severity_level = _FATAL_ONLY
         try:
             session = onnxruntime.InferenceSession(self._where, options, providers=providers(gpu_memory_mib))
-        except _ORT_ERRORS as error:
+        except ORT_ERRORS as error:
             raise Corrupt(f"{self._where} does not load as an ONNX network: {error}") from error
         inputs = [item.name for item in session.get_inputs()]
         outputs = {item.name for item in session.get_outputs()}
-        if inputs != list(self.card.inputs) or not outputs.issuperset(self.card.outputs):
+        wanted = {*self.card.outputs, *([self.card.embedding] if self.card.embedding else [])}
+        if inputs != list(self.card.inputs) or not outputs.issuperset(wanted):
             raise Corrupt(
                 f"{self._where} is not the network of its card: it has inputs {inputs} and outputs {sorted(outputs)}, "
-                f"the card says {list(self.card.inputs)} and {list(self.card.outputs)}"
+                f"the card says {list(self.card.inputs)} and {sorted(wanted)}"
             )
-        shape = session.get_inputs()[0].shape
+        taken = session.get_inputs()[0]
+        if taken.type not in KINDS:
+            raise Corrupt(f"{self._where} takes a {taken.type}; what images can be fed as: {', '.join(KINDS)}")
+        shape = taken.shape
         if self.card.batch and (len(shape) != 4 or isinstance(shape[0], int)):
             raise Corrupt(
                 f"{self._where} must take any number of images, [n, 3, h, w], as its card says batch; it takes {shape}"
             )
         return session
+
+
+def _decoder(bundle: Bundle) -> Decoder:
+    """The card's decoder with its options; raises Corrupt where one of them is not known."""
+    card = bundle.card
+    if card.decode not in DECODERS:
+        raise Corrupt(f"{bundle.path} asks for the decoder {card.decode!r}; known: {sorted(DECODERS)}")
+    known = OPTIONS.get(card.decode, {})
+    for name, value in card.decode_options.items():
+        if name not in known or isinstance(value, bool) or not isinstance(value, known[name]):
+            raise Corrupt(
+                f"{bundle.path} tells its decoder {card.decode!r} {name} = {value!r}; it takes "
+                f"{', '.join(f'{option} ({kinds[-1].__name__})' for option, kinds in known.items()) or 'no options'}"
+            )
+    return partial(DECODERS[card.decode], **card.decode_options)

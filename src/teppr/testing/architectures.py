@@ -25,7 +25,7 @@ from teppr.architectures.contract import Architecture, BuildOptions, Exported, S
 from teppr.decode import DECODERS
 from teppr.errors import UnknownName
 from teppr.geometry import iou_xyxy, mask_iou
-from teppr.types import Detections
+from teppr.types import Detections, Floats
 
 COLORS = ((230, 60, 50), (60, 200, 80))
 """The labels 0 and 1."""
@@ -49,6 +49,15 @@ class Learned:
         outputs = self.session.run(list(self.exported.outputs), {self.exported.inputs[0]: fed})
         height, width = image.shape[-2:]
         return DECODERS[self.exported.decode](outputs, network_size_wh=(width, height), image_size_wh=size_wh)
+
+    def embeds(self, image: torch.Tensor) -> Floats:
+        """The feature vector that the ONNX file gives, of length 1."""
+        fed = image.numpy().astype(np.float32) * np.float32(1 / 255)
+        taken = self.session.get_inputs()[0]
+        given = fed[None] if len(taken.shape) == 4 else fed
+        (output,) = self.session.run([self.exported.embedding], {taken.name: given})
+        vector: Floats = np.asarray(output, np.float32).reshape(-1)
+        return vector / np.linalg.norm(vector)
 
 
 class ArchitectureContract:
@@ -107,6 +116,18 @@ class ArchitectureContract:
                 learned.exported_finds(sample.image, _size_wh(sample.image)),
                 predict(architecture, learned.network, sample.image),
             )
+
+    def test_an_exported_embedding_describes_the_image(self, architecture: Architecture, learned: Learned) -> None:
+        # Whatever makes one of a backbone's last features passes; what it is worth shows in searches.
+        exported = learned.exported
+        if not exported.embedding:
+            pytest.skip(f"{architecture.name} exports no embedding")
+        assert exported.embedding not in exported.outputs
+        images = [sample.image for sample in learned.samples[:4]]
+        darker = [(image * 0.95).to(torch.uint8) for image in images]
+        vectors, others = (np.stack([learned.embeds(image) for image in some]) for some in (images, darker))
+        assert vectors.shape == (4, exported.embedding_size)
+        assert (vectors @ others.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
 
     @pytest.mark.parametrize("size_wh", [(97, 128), (128, 65), (33, 128)], ids=str)
     def test_any_size_of_image_is_taken(

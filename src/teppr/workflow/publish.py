@@ -170,6 +170,8 @@ class _Publication:
             inputs=exported.inputs,
             outputs=exported.outputs,
             decode=exported.decode,
+            embedding=exported.embedding,
+            embedding_size=exported.embedding_size,
             score_threshold_0_1=experiment.predict.score_threshold if experiment.predict else 0.5,
             metrics=self.evaluation,
             source={
