@@ -25,7 +25,8 @@ from teppr.errors import AlreadyThere, BadInput
 from teppr.files import whole_folder, write_json
 from teppr.images import encode_jpeg
 from teppr.progress import QUIET, Progress
-from teppr.scenes.street import Scene, scene
+from teppr.scenes.canvas import Scene
+from teppr.scenes.street import scene
 from teppr.types import Circle, Point, Polygon, Rect, Shape
 
 Json = dict[str, Any]
