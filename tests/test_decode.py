@@ -129,9 +129,7 @@ def test_of_dense_boxes_the_best_of_each_object_and_label_stays() -> None:
 
 
 def test_a_point_may_tell_of_two_labels() -> None:
-    found = DECODERS["dense"](
-        dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80)
-    )
+    found = DECODERS["dense"](dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80))
     assert found.label_ids.tolist() == [0, 1]
 
 

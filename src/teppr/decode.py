@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from teppr.geometry import clip_xyxy, scale_boxes_xyxy, suppress
-from teppr.types import Detections, Floats, Mask
+from teppr.geometry import box_xywh, clip_xyxy, scale_boxes_xyxy, suppress, xyxy_of
+from teppr.lanes import find_lanes
+from teppr.types import Detections, Floats, Mask, Polyline
 
 Decoder: TypeAlias = Callable[..., Detections]
 """`decoder(outputs, network_size_wh=..., image_size_wh=..., lowest_score_0_1=...)`: the graph's outputs in order, the
@@ -124,6 +125,34 @@ def decode_classes(
     )
 
 
+def decode_lanes(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - the maps cover the whole image, whatever its size
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+) -> Detections:
+    """From the chances of each cell [1 + labels, h, w], the background's first, and its embedding [size, h, w]: a line
+    along each lane, best first.
+    """
+    height, width = outputs[0].shape[-2:]
+    cell_wh = image_size_wh[0] / width, image_size_wh[1] / height
+    found = [lane for lane in find_lanes(*outputs[:2]) if lane.score_0_1 >= max(LOWEST_SCORE_0_1, lowest_score_0_1)]
+    lines = [_line((lane.x + 0.5) * cell_wh[0], (lane.y + 0.5) * cell_wh[1]) for lane in found[:MOST_DETECTIONS]]
+    boxes = xyxy_of([box_xywh(line) for line in lines])
+    return Detections(
+        size_wh=image_size_wh,
+        boxes_xyxy_px=clip_xyxy(boxes, image_size_wh).astype(np.float32),
+        scores_0_1=np.array([lane.score_0_1 for lane in found[:MOST_DETECTIONS]], np.float32),
+        label_ids=np.array([lane.label_id for lane in found[:MOST_DETECTIONS]], np.int64),
+        lines=tuple(lines),
+    )
+
+
+def _line(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Polyline:
+    return Polyline(tuple(zip(x.tolist(), y.tolist(), strict=True)))
+
+
 def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     # Chances are none below zero and add up to one, which logits do not do by accident.
     if values.min() >= 0 and abs(values.sum() - 1) <= CHANCES_ADD_UP_WITHIN:
@@ -134,7 +163,13 @@ def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 DECODERS: Mapping[str, Decoder] = MappingProxyType(
-    {"boxes": decode_boxes, "dense": decode_dense, "instances": decode_instances, "classes": decode_classes}
+    {
+        "boxes": decode_boxes,
+        "classes": decode_classes,
+        "dense": decode_dense,
+        "instances": decode_instances,
+        "lanes": decode_lanes,
+    }
 )
 """By the name that a model card gives."""
 

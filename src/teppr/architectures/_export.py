@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 OPSET = 17
+POINTS: Mapping[int, str] = MappingProxyType({1: "points"})
+"""Axes of a batch's outputs, by what they count."""
 EXPECTED_WARNINGS = (
     (DeprecationWarning, "You are using the legacy TorchScript-based ONNX export"),
     (DeprecationWarning, "The feature will be removed"),
@@ -26,18 +29,24 @@ The newer exporter (`dynamo=True`) fails on these networks.
 
 
 def export_onnx(
-    module: torch.nn.Module, path: Path, *, image_size_px: int, outputs: Sequence[str], batch: bool = False
+    module: torch.nn.Module,
+    path: Path,
+    *,
+    image_size_px: int,
+    outputs: Sequence[str],
+    batch: bool = False,
+    varying: Mapping[int, str] = POINTS,
 ) -> None:
     """Trace `module` for one image of any height and width, or for a `batch` of any number of them.
 
-    The number of objects, or of points, that the outputs tell of stays open too.
+    The number of objects that the outputs tell of stays open too; of a batch, whatever axes are `varying`.
     """
     shape = (3, image_size_px, max(32, image_size_px * 3 // 4))
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     axes = {"image": {1: "height", 2: "width"}} | {name: {0: "objects"} for name in outputs}
     if batch:
         image = image[None]
-        axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", 1: "points"} for name in outputs}
+        axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", **varying} for name in outputs}
     with _expected_warnings():
         torch.onnx.export(
             deepcopy(module).cpu().eval(),
