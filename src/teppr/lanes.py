@@ -5,6 +5,7 @@ Maps are coarser than the image; all places here are in cells, the centre of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,10 @@ FARTHEST_OFF_CELLS = 2.0
 """From the curve; rows that lie farther are left out, and the curve is laid again."""
 HORIZONS = np.geomspace(1.0, 24.0, 12)
 """Rows above the highest lane's top at which the horizon is tried."""
-STIFFNESS = 1e-2
+HELD = np.array([0.01, 0.1])
+"""How much a lane's direction and bend are held to those of all lanes together, against its own cells."""
+STIFFNESS = 0.1
+"""How much all lanes together are held to be straight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,56 +130,62 @@ def _curves(tracks: list[_Track], size_hw: tuple[int, ...]) -> list[Lane]:
     """The curve of each track: a parabola on a flat road, seen in perspective.
 
     On the road, a lane lies so far aside at a distance: a + b d + c d^2. Seen from above it, a row that lies r below
-    the horizon shows the distance 1 / r, and the lane at x = a r + b + c / r. All lanes share the horizon; of some the
-    one is taken that they fit best.
+    the horizon shows the distance 1 / r, and the lane at x = a r + b + c / r. Lanes of one road share the horizon, and
+    nearly b and c, its direction and its bend; of some horizons the one is taken that all fit best.
     """
     if not tracks:
         return []
     horizons = min(track.y[0] for track in tracks) - HORIZONS
-    tried = [_Curves.along(track, horizons) for track in tracks]
-    best = int(np.sum([curves.misfits for curves in tried], axis=0).argmin())
-    lanes = (_lane(track, curves, best, size_hw) for track, curves in zip(tracks, tried, strict=True))
+    tried = _Curves.along(tracks, horizons)
+    best = int(np.sum([some.sum(axis=1) for some in tried.misfits], axis=0).argmin())
+    lanes = (
+        _lane(track, horizons[best], weights[best], kept[best], size_hw)
+        for track, weights, kept in zip(tracks, tried.weights, tried.kept, strict=True)
+    )
     return [lane for lane in lanes if lane is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Curves:
-    """For each horizon the curve that fits a track best: x = weights . (r, 1, 1 / r) at rows r below the horizon.
+    """For each horizon the curves that fit tracks best: x = weights . (r, 1, 1 / r) at rows r below the horizon.
 
-    horizons: [tried]
-    weights: [tried, 3]
-    kept: which of the track's rows count, [tried, rows]
-    misfits: sums of the squared distances, [tried]
+    weights: [tracks, tried, 3]
+    kept: which of each track's rows count, [tried, rows] each
+    misfits: their squared distances, but none larger than that of a row which lies far off, [tried, rows] each
     """
 
-    horizons: Array
     weights: Array
-    kept: npt.NDArray[np.bool_]
-    misfits: Array
+    kept: Sequence[npt.NDArray[np.bool_]]
+    misfits: Sequence[Array]
 
     @classmethod
-    def along(cls, track: _Track, horizons: Array) -> _Curves:
+    def along(cls, tracks: Sequence[_Track], horizons: Array) -> _Curves:
         """Laid twice, the second time without the rows that lie far off."""
-        terms = _terms(track.y[None] - horizons[:, None])
-        kept = np.ones(terms.shape[:2], bool)
-        off = np.abs(_along(terms, _fitted(terms, track, kept)) - track.x)
-        near = off <= FARTHEST_OFF_CELLS
-        kept = near | (near.sum(axis=1, keepdims=True) < FEWEST_ROWS)
-        weights = _fitted(terms, track, kept)
-        off = np.minimum(np.abs(_along(terms, weights) - track.x), FARTHEST_OFF_CELLS)
-        return cls(horizons=horizons, weights=weights, kept=kept, misfits=(off**2).sum(axis=1))
+        terms = [_terms(track.y - horizons[:, None]) for track in tracks]
+        first = _fitted(terms, tracks, [np.ones(some.shape[:2], bool) for some in terms])
+        near = [off <= FARTHEST_OFF_CELLS for off in _off(terms, tracks, first)]
+        kept = [rows | (rows.sum(axis=1, keepdims=True) < FEWEST_ROWS) for rows in near]
+        weights = _fitted(terms, tracks, kept)
+        misfits = [np.minimum(off, FARTHEST_OFF_CELLS) ** 2 for off in _off(terms, tracks, weights)]
+        return cls(weights=weights, kept=kept, misfits=misfits)
 
 
-def _lane(track: _Track, curves: _Curves, best: int, size_hw: tuple[int, ...]) -> Lane | None:
+def _off(terms: Sequence[Array], tracks: Sequence[_Track], weights: Array) -> list[Array]:
+    """How far each row of each track lies from the curves, in cells, [tried, rows] each."""
+    return [np.abs(_along(some, w) - track.x) for some, track, w in zip(terms, tracks, weights, strict=True)]
+
+
+def _lane(
+    track: _Track, horizon: float, weights: Array, kept: npt.NDArray[np.bool_], size_hw: tuple[int, ...]
+) -> Lane | None:
     """The curve between the track's ends, where it lies in the map; None where it does not."""
     height, width = size_hw
-    kept = curves.kept[best]
     high, low = track.y[kept][[0, -1]]
     score = track.chance[kept].sum() / (low - high + 1)
     if low >= height - 2:  # the lower edge of the map is not where a lane ends
         low = height - 0.5
     y = np.linspace(high, low, int(np.clip(low - high + 1, 2, MOST_POINTS)))
-    x = _along(_terms(y - curves.horizons[best]), curves.weights[best])
+    x = _along(_terms(y - horizon), weights)
     inside = np.flatnonzero((x >= -0.5) & (x <= width - 0.5))
     if len(inside) < 2:
         return None
@@ -196,11 +206,23 @@ def _along(terms: Array, weights: Array) -> Array:
     return np.asarray((terms * weights[..., None, :]).sum(axis=-1), np.float64)
 
 
-def _fitted(terms: Array, track: _Track, kept: npt.NDArray[np.bool_]) -> Array:
-    # Columns of one size, so that the stiffness, which keeps short lanes straight, means the same for each.
-    size = np.linalg.norm(terms, axis=-2, keepdims=True)
-    scaled = terms / size
-    weighted = (scaled * (track.chance * kept)[..., None]).swapaxes(-1, -2)
-    stiff = np.diag([0.0, 0.0, STIFFNESS])
-    solved = np.linalg.solve(weighted @ scaled + stiff, weighted @ track.x[:, None])
-    return np.asarray(solved[..., 0] / size[..., 0, :], np.float64)
+def _fitted(terms: Sequence[Array], tracks: Sequence[_Track], kept: Sequence[npt.NDArray[np.bool_]]) -> Array:
+    """Least squares of every track, held to what all tracks together say of b and c, [tracks, tried, 3]."""
+    counted = zip(terms, tracks, kept, strict=True)
+    weighted = [(some * (track.chance * rows)[..., None]).swapaxes(-1, -2) for some, track, rows in counted]
+    squares = np.stack([some @ others for some, others in zip(weighted, terms, strict=True)])
+    sides = np.stack([some @ track.x for some, track in zip(weighted, tracks, strict=True)])
+    shared = _shared(squares, sides)
+    held = squares[..., [1, 2], [1, 2]] * HELD
+    squares[..., [1, 2], [1, 2]] += held
+    sides[..., 1:] += held * shared
+    return np.asarray(np.linalg.solve(squares, sides[..., None])[..., 0], np.float64)
+
+
+def _shared(squares: Array, sides: Array) -> Array:
+    """The b and c that fit all tracks together best, each with an a of its own, [tried, 2]."""
+    first = squares[..., 0, 1:] / squares[..., 0, :1]
+    joint = (squares[..., 1:, 1:] - squares[..., 1:, :1] * first[..., None, :]).sum(axis=0)
+    side = (sides[..., 1:] - first * sides[..., :1]).sum(axis=0)
+    joint[..., 1, 1] *= 1 + STIFFNESS
+    return np.asarray(np.linalg.solve(joint, side[..., None])[..., 0], np.float64)

@@ -62,7 +62,7 @@ def test_lanes_run_along_their_cells(lanes: list[Array]) -> None:
     for lane, xs in zip(found, lanes, strict=True):
         assert lane.score_0_1 > 0.7
         assert np.all(np.diff(lane.y) > 0)
-        assert np.abs(xs_of(lane) - xs[17 : H - 1])[xs[17 : H - 1] < W - 1].max() < 0.6
+        assert np.abs(xs_of(lane) - xs[17 : H - 1])[xs[17 : H - 1] < W - 1].max() < 0.7
 
 
 def test_a_lane_goes_on_through_gaps_and_past_stray_cells() -> None:
@@ -71,7 +71,7 @@ def test_a_lane_goes_on_through_gaps_and_past_stray_cells() -> None:
     chances[:, 24:30] = np.array([0.98, 0])[:, None, None]
     chances[:, 40, 5] = 0.1, 0.9  # a cell of the same lane, far from it
     (lane,) = find_lanes(chances, embeddings)
-    assert np.abs(xs_of(lane) - xs[17 : H - 1]).max() < 0.6
+    assert np.abs(xs_of(lane) - xs[17 : H - 1]).max() < 0.7
 
 
 def test_gaps_lower_the_score() -> None:
