@@ -7,12 +7,12 @@ from teppr.metrics.lanes import (
     NO_POINT,
     ROWS_PX,
     LaneMetrics,
+    lanes_at_rows,
     rows_of,
     score_lanes,
     tolerance_px,
-    xs_at_rows,
 )
-from teppr.types import Polygon, Polyline, Rect, Shape
+from teppr.types import Polyline
 
 ROWS = np.arange(20) * 10.0
 """Twenty, so that one row is 5 %."""
@@ -126,21 +126,13 @@ def test_rows_and_tolerance_scale_with_the_image() -> None:
     assert (tolerance_px((1280, 720)), tolerance_px((640, 360))) == (20, 10)
 
 
-def test_the_x_of_a_line_is_where_it_first_crosses_a_row() -> None:
-    line = Polyline(((10, 50), (20, 30), (40, 10), (80, 40)))
-    np.testing.assert_allclose(xs_at_rows([line], [0, 10, 20, 30, 40, 50, 60])[0], [-2, 40, 30, 20, 15, 10, -2])
+def test_lanes_are_taken_at_the_rows_of_their_image() -> None:
+    # 4 pixels apart in an image 288 high, the first at 64.
+    lanes = lanes_at_rows([Polyline(((10, 70), (40, 100)))], (512, 288))
+    assert lanes.shape == (1, 56)
+    assert lanes[0, :11].tolist() == [NO_POINT] * 2 + [12, 16, 20, 24, 28, 32, 36, 40, NO_POINT]
+    assert set(lanes[0, 11:].tolist()) == {NO_POINT}
 
 
-def test_the_x_of_an_area_is_its_middle() -> None:
-    shapes: list[Shape] = [Polygon((((10, 0), (30, 0), (50, 20), (20, 20)),)), Rect(4, 5, 6, 7)]
-    wanted = np.array([[20, 27.5, 35, -2], [-2, 7, -2, -2]])
-    np.testing.assert_allclose(xs_at_rows(shapes, [0, 10, 20, 21]), wanted)
-
-
-@pytest.mark.parametrize("shape", [Polyline(()), Polyline(((3, 3),)), Polygon(((),))], ids=str)
-def test_what_is_no_line_has_no_points(shape: Polyline | Polygon) -> None:
-    assert xs_at_rows([shape], [1, 2, 3]).tolist() == [[NO_POINT] * 3]
-
-
-def test_no_shapes_have_no_lanes() -> None:
-    assert xs_at_rows([], [1, 2, 3]).shape == (0, 3)
+def test_no_shapes_are_no_lanes() -> None:
+    assert lanes_at_rows([], (512, 288)).shape == (0, 56)

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar
 
+import cv2
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -32,6 +34,9 @@ LEVELS: Mapping[str, Mapping[str, int]] = MappingProxyType(
 """Modules of each body whose output is used, and their channels; the first has a stride of 4."""
 CHANNELS, GROUPS = 64, 8
 EMBEDDING_SIZE = 4
+LINE_SHARE, THINNEST_PX = 1 / 128, 3
+"""How thick lines are drawn to be learned: a share of the image's longer side."""
+PARTS_BITS = 4
 IGNORED = -1
 MAP_AXES: Mapping[int, str] = MappingProxyType({2: "rows", 3: "columns"})
 WEIGHT_BOUND = 1.02
@@ -208,18 +213,27 @@ def _padded(samples: Sequence[Sample], device: torch.device) -> tuple[torch.Tens
 
 def _cells(sample: Sample, own: torch.Tensor, size_hw: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """The class and the lane of each cell of a map, [h, w] each: 0 is the background, -1 is no cell and no lane."""
-    if sample.masks is None:
-        raise BadInput("lanenet learns from lines, and samples must have them as masks; got boxes only")
+    if sample.lines_px is None:
+        raise BadInput("lanenet learns from lines, and its samples must have some or an empty list; got none")
     _, height, width = own.shape
-    masks = sample.masks.to(own.device).float()
-    masks = functional.pad(masks, (0, width - masks.shape[2], 0, height - masks.shape[1]))
-    covered = functional.adaptive_max_pool2d(torch.cat([own, masks]), tuple(size_hw)) > 0
+    line_px = max(THINNEST_PX, round(max(sample.image.shape[1:]) * LINE_SHARE))
+    drawn = [_drawn(line, (height, width), line_px) for line in sample.lines_px]
+    covered = functional.adaptive_max_pool2d(torch.cat([own, *(line.to(own) for line in drawn)]), tuple(size_hw)) > 0
     lanes = torch.full(tuple(size_hw), IGNORED, device=own.device)
     label_ids = torch.where(covered[0], 0, IGNORED)
     for i, label_id in enumerate(sample.label_ids.tolist()):
         lanes[covered[1 + i]] = i
         label_ids[covered[1 + i]] = 1 + label_id
     return label_ids, lanes
+
+
+def _drawn(line_px: torch.Tensor, size_hw: tuple[int, int], thickness_px: int) -> torch.Tensor:
+    """A line as pixels of 0 and 1, [1, h, w]."""
+    pixels = np.zeros(size_hw, np.uint8)
+    # The centre of the first pixel is at a half in our frame, at zero in OpenCV's, which counts in parts of a pixel.
+    points = np.round((line_px.cpu().numpy() - 0.5) * (1 << PARTS_BITS)).astype(np.int32).reshape(-1, 1, 2)
+    cv2.polylines(pixels, [points], isClosed=False, color=1, thickness=thickness_px, shift=PARTS_BITS)
+    return torch.from_numpy(pixels)[None]
 
 
 def _lanenet(network: nn.Module) -> LaneNet:

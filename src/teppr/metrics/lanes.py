@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from teppr.geometry import rings_of
-from teppr.types import Polyline, Ring, Shape
+from teppr.geometry import xs_at_rows
+from teppr.types import Shape
 
 Array = npt.NDArray[np.float64]
 
@@ -95,14 +95,10 @@ def tolerance_px(size_wh: tuple[int, int]) -> float:
     return TOLERANCE_PX * size_wh[0] / SIZE_WH[0]
 
 
-def xs_at_rows(shapes: Iterable[Shape], rows_px: npt.ArrayLike) -> Array:
-    """The x of each shape at each row, [shapes, rows]; `NO_POINT` where it does not reach.
-
-    Of a line where it first crosses the row, of an area the middle between its outermost crossings.
-    """
-    rows = np.asarray(rows_px, np.float64)
-    found = [_xs_of(shape, rows) for shape in shapes]
-    return np.stack(found) if found else np.zeros((0, len(rows)))
+def lanes_at_rows(shapes: Iterable[Shape], size_wh: tuple[int, int]) -> Array:
+    """The x of each shape at each of the benchmark's rows, [shapes, rows]; `NO_POINT` where it does not reach."""
+    xs = xs_at_rows(shapes, rows_of(size_wh))
+    return np.where(np.isfinite(xs), xs, NO_POINT)
 
 
 def score_lanes(
@@ -120,7 +116,7 @@ def score_lanes(
         return _all_wrong(n, m, accuracy=float(not m), false_positive=float(m > 0), false_negative=0.0)
     if m > n + EXTRA_LANES:
         return _all_wrong(n, m, accuracy=0.0, false_positive=0.0, false_negative=1.0)
-    shares = _shares_right(truth, found, tolerance * _slants(truth, rows))
+    shares = shares_right(truth, found, tolerance * _slants(truth, rows))
     best = shares.max(axis=1, initial=0.0)
     missed, counted = int(np.count_nonzero(best < FOUND_SHARE)), min(n, MOST_LANES)
     forgiven = int(n > MOST_LANES and missed > 0)
@@ -148,8 +144,11 @@ def _all_wrong(n: int, m: int, *, accuracy: float, false_positive: float, false_
     )
 
 
-def _shares_right(truth: Array, found: Array, tolerances: Array) -> Array:
-    """The share of rows at which each found lane is right about each true one, [n, m]."""
+def shares_right(truth: Array, found: Array, tolerances: Array) -> Array:
+    """The share of rows at which each found lane [m, rows] is right about each true one [n, rows], [n, m].
+
+    tolerances: pixels that a found one may be off from each true one, [n]
+    """
     wanted, given = (np.where(xs >= 0, xs, FAR_AWAY) for xs in (truth, found))
     right = np.abs(wanted[:, None] - given[None]) < tolerances[:, None, None]
     shares: Array = right.mean(axis=2)
@@ -166,28 +165,3 @@ def _slants(lanes: Array, rows: Array) -> Array:
     spread = (y**2).sum(axis=1)
     slope = np.divide((y * lanes).sum(axis=1), spread, out=np.zeros(len(lanes)), where=spread > 0)
     return np.asarray(np.hypot(1.0, slope), np.float64)
-
-
-def _xs_of(shape: Shape, rows: Array) -> Array:
-    match shape:
-        case Polyline(points=points):
-            crossings = _crossings([points], rows)
-            first = np.isfinite(crossings).argmax(axis=0)
-            xs = crossings[first, np.arange(len(rows))]
-        case _:
-            crossings = _crossings([(*ring, ring[0]) for ring in rings_of(shape) if ring], rows)
-            low = np.where(np.isfinite(crossings), crossings, np.inf).min(axis=0)
-            high = np.where(np.isfinite(crossings), crossings, -np.inf).max(axis=0)
-            xs = np.where(low <= high, (np.minimum(low, high) + high) / 2, np.nan)
-    return np.where(np.isfinite(xs), xs, NO_POINT)
-
-
-def _crossings(paths: Sequence[Ring], rows: Array) -> Array:
-    """The x at which each piece of the paths crosses each row, [pieces, rows]; not a number where it does not."""
-    pieces = [np.stack([points[:-1], points[1:]]) for points in map(np.asarray, paths) if len(points) > 1]
-    if not pieces:
-        return np.full((1, len(rows)), np.nan)
-    (x0, y0), (x1, y1) = np.concatenate(pieces, axis=1).transpose(0, 2, 1)[:, :, :, None]
-    inside = (rows >= np.minimum(y0, y1)) & (rows <= np.maximum(y0, y1))
-    share = np.divide(rows - y0, y1 - y0, out=np.zeros_like(inside, np.float64), where=inside & (y0 != y1))
-    return np.where(inside, x0 + (x1 - x0) * share, np.nan)
