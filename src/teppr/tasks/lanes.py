@@ -63,7 +63,7 @@ class Lanes(Task):
     followed = ("accuracy", "f1", "false_positive", "false_negative")
 
     def sample(self, image: SnapshotImage, feeding: Feeding) -> Sample:
-        """See `Task`; lines as masks of some pixels' width."""
+        """See `Task`; an area becomes the line along its middle."""
         from teppr.datasets.loader import load_lines  # needs PyTorch, which those who only name figures do not
 
         return load_lines(image, feeding.image_size_px, square=feeding.square, max_pixels=feeding.max_pixels)
@@ -77,9 +77,8 @@ class Lanes(Task):
     ) -> LaneMeasurement:
         """See `Task`; what scores below a half does not count, for the benchmark asks for lanes, not for scores."""
         least = max(options.score_threshold_0_1, SHOWN_SCORE_0_1)
-        seen = tuple(
-            _Seen.of(image, found[image.image_id].at_least(least)) for image in images if image.image_id in found
-        )
+        shown = {image_id: one.at_least(least) for image_id, one in found.items()}
+        seen = tuple(_Seen.of(image, shown.get(image.image_id)) for image in images)
         return LaneMeasurement(seen=seen, labels=tuple(label.name for label in snapshot.labels))
 
     def parity(self) -> LaneParity:

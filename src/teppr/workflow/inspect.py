@@ -205,6 +205,9 @@ class _Inspector:
     ) -> Iterator[Drawn]:
         for shape, box, label_id in zip(shapes, boxes, label_ids, strict=True):
             label = self._labels[label_id]
+            if isinstance(shape, Polyline):  # its box says nothing more
+                yield Drawn(shape=shape, caption=label.name, color=label.color)
+                continue
             if shape is not None and not isinstance(shape, Rect):
                 yield Drawn(shape=shape, caption="", color=label.color)
             yield Drawn(shape=box, caption=label.name, color=label.color)
