@@ -58,10 +58,25 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
     assert len(found) == 0
 
 
+def two_lanes() -> list[np.ndarray]:
+    """Maps of a lane in the sixth column, of whose cells a part is left out, and of one in the sixteenth."""
+    chances, embeddings = np.zeros((2, 20, 20)), np.zeros((4, 20, 20))
+    chances[1, ::3, 5], chances[1, :, 15] = 0.9, 0.8
+    chances[0] = 1 - chances[1]
+    embeddings[0, :, 15] = 4
+    return [chances, embeddings]
+
+
 @pytest.mark.parametrize("name", sorted(DECODERS))
 @pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
 def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
-    given = outputs([0.5, 0.02, 0.28, 0.2]) if name != "classes" else [np.array([0.5, 0.02, 0.28, 0.2])]
+    scores = [0.5, 0.02, 0.28, 0.2]
+    box = [[10, 20, 50, 60]]
+    given = {
+        "classes": [np.array(scores)],
+        "dense": [np.array(box), np.array([scores])],
+        "lanes": two_lanes(),
+    }.get(name, outputs(scores))
     sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
     few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
     wanted = all_of_them.at_least(lowest)

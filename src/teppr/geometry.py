@@ -57,10 +57,10 @@ def iou_xyxy(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, most: int) -> list[int]:
     """Which of the boxes [n, 4], best first, repeat no better one: of the same label and with a greater overlap.
 
-    At most the first `most` of them.
+    At most the first `most` of them. Empty boxes repeat one another.
     """
-    boxes, labels = xywh_of(boxes_xyxy), np.asarray(label_ids)
-    falling = np.arange(len(boxes), 0, -1, dtype=np.float32)
+    boxes, labels = xywh_of(boxes_xyxy).tolist(), np.asarray(label_ids).tolist()
+    falling = np.arange(len(boxes), 0.0, -1).tolist()
     kept = cv2.dnn.NMSBoxesBatched(boxes, falling, labels, score_threshold=0, nms_threshold=iou)
     return [int(i) for i in kept[:most]]
 
