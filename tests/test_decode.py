@@ -58,12 +58,13 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
     assert len(found) == 0
 
 
-def two_lanes() -> list[np.ndarray]:
-    """Maps of a lane in the sixth column, of whose cells a part is left out, and of one in the sixteenth."""
+def lane_maps() -> list[np.ndarray]:
+    """Maps of three lanes that run down, the first whole, of the others every second and every fourth cell."""
     chances, embeddings = np.zeros((2, 20, 20)), np.zeros((4, 20, 20))
-    chances[1, ::3, 5], chances[1, :, 15] = 0.9, 0.8
+    for i, column in enumerate((3, 9, 15)):
+        chances[1, :: 2**i, column] = 0.9
+        embeddings[0, :, column] = 4 * i
     chances[0] = 1 - chances[1]
-    embeddings[0, :, 15] = 4
     return [chances, embeddings]
 
 
@@ -75,7 +76,7 @@ def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> N
     given = {
         "classes": [np.array(scores)],
         "dense": [np.array(box), np.array([scores])],
-        "lanes": two_lanes(),
+        "lanes": lane_maps(),
     }.get(name, outputs(scores))
     sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
     few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
