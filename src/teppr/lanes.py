@@ -25,6 +25,8 @@ MOST_CELLS = 4000
 MOST_CLUSTERS = 24
 SHIFTS = 8
 FEWEST_ROWS = 4
+DOUBTED_ROWS = 2
+"""Rows that are missing of each lane as it were: short ones are less sure to be some."""
 MOST_POINTS = 24
 FARTHEST_OFF_CELLS = 2.0
 """From the curve; rows that lie farther are left out, and the curve is laid again."""
@@ -181,7 +183,7 @@ def _lane(
     """The curve between the track's ends, where it lies in the map; None where it does not."""
     height, width = size_hw
     high, low = track.y[kept][[0, -1]]
-    score = track.chance[kept].sum() / (low - high + 1)
+    score = track.chance[kept].sum() / (low - high + 1 + DOUBTED_ROWS)
     if low >= height - 2:  # the lower edge of the map is not where a lane ends
         low = height - 0.5
     y = np.linspace(high, low, int(np.clip(low - high + 1, 2, MOST_POINTS)))
@@ -192,7 +194,7 @@ def _lane(
     stretch = slice(inside[0], inside[-1] + 1)
     return Lane(
         label_id=track.label_id,
-        score_0_1=float(min(score, 1.0)),
+        score_0_1=float(score),
         x=np.clip(x[stretch], -0.5, width - 0.5),
         y=y[stretch],
     )
