@@ -58,13 +58,28 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
     assert len(found) == 0
 
 
+def lane_maps() -> list[np.ndarray]:
+    """Maps of three lanes that run down, the first whole, of the others every second and every fourth cell."""
+    chances, embeddings = np.zeros((2, 20, 20)), np.zeros((4, 20, 20))
+    for i, column in enumerate((3, 9, 15)):
+        chances[1, :: 2**i, column] = 0.9
+        embeddings[0, :, column] = 4 * i
+    chances[0] = 1 - chances[1]
+    return [chances, embeddings]
+
+
 @pytest.mark.parametrize("name", sorted(DECODERS))
 @pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
 def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
-    scores = np.array([0.5, 0.02, 0.28, 0.2], np.float32)
-    boxes = np.tile(np.array([[30, 40, 40, 40]], np.float32), (4, 1))
-    raw = {"classes": scores, "yolo": np.concatenate([boxes, np.diag(scores)], axis=1).T}
-    given = [raw[name]] if name in raw else outputs(scores.tolist())
+    scores = [0.5, 0.02, 0.28, 0.2]
+    box = [[10, 20, 50, 60]]
+    centred = np.tile(np.array([[30, 40, 40, 40]], np.float32), (4, 1))
+    given = {
+        "classes": [np.array(scores)],
+        "dense": [np.array(box), np.array([scores])],
+        "lanes": lane_maps(),
+        "yolo": [np.concatenate([centred, np.diag(np.array(scores, np.float32))], axis=1).T],
+    }.get(name, outputs(scores))
     sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
     few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
     wanted = all_of_them.at_least(lowest)
@@ -108,3 +123,51 @@ def test_the_pasted_code_is_pycocotools_own(draw: st.DataObject) -> None:
     chances = np.random.default_rng(draw.draw(st.integers(0, 9))).random((4, 4), np.float32)
     mask = paste(chances, np.array([x0, y0, x1, y1], np.float32), (width, height))
     assert mask == mask_of_bitmap(bitmap_of_mask(mask))
+
+
+def dense(*rows: tuple[list[float], list[float]]) -> list[np.ndarray]:
+    boxes, scores = zip(*rows, strict=True) if rows else ([], [])
+    labels = len(scores[0]) if scores else 2
+    return [np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32).reshape(-1, labels)]
+
+
+def test_of_dense_boxes_the_best_of_each_object_and_label_stays() -> None:
+    outputs = dense(
+        ([10, 20, 50, 60], [0.6, 0.0]),
+        ([11, 20, 50, 60], [0.9, 0.0]),
+        ([10, 21, 50, 60], [0.0, 0.7]),
+        ([60, 20, 99, 60], [0.3, 0.01]),
+    )
+
+    found = DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(200, 80))
+
+    assert found.boxes_xyxy_px.tolist() == [[22, 20, 100, 60], [20, 21, 100, 60], [120, 20, 198, 60]]
+    assert found.label_ids.tolist() == [0, 1, 0]
+    assert found.scores_0_1.tolist() == pytest.approx([0.9, 0.7, 0.3])
+
+
+def test_a_point_may_tell_of_two_labels() -> None:
+    found = DECODERS["dense"](dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80))
+    assert found.label_ids.tolist() == [0, 1]
+
+
+def test_where_no_point_is_likely_nothing_is_found() -> None:
+    for outputs in (dense(), dense(([10, 20, 50, 60], [0.049, 0.01]))):
+        assert len(DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(100, 80))) == 0
+
+
+def test_dense_boxes_are_cut_to_the_image_and_a_hundred_are_the_most() -> None:
+    across = np.arange(2000, dtype=np.float32) * 10
+    boxes = np.stack([across, across * 0 - 5, across + 9, across * 0 + 200], axis=1)
+    scores = np.linspace(0.06, 0.9, 2000, dtype=np.float32)[:, None]
+
+    found = DECODERS["dense"]([boxes, scores], network_size_wh=(20_000, 80), image_size_wh=(20_000, 80))
+
+    assert found.scores_0_1.tolist() == scores[:-101:-1, 0].tolist()
+    assert found.boxes_xyxy_px[0].tolist() == [19990, 0, 19999, 80]
+
+
+def test_dense_boxes_of_less_than_the_asked_score_are_left_out() -> None:
+    outputs = dense(([10, 20, 50, 60], [0.6, 0.4]))
+    found = DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(100, 80), lowest_score_0_1=0.5)
+    assert found.scores_0_1.tolist() == pytest.approx([0.6])

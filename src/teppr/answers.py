@@ -37,19 +37,24 @@ def via_entry(
 def regions_of(detections: Detections, labels: Sequence[LabelInfo], *, outlines: bool = True) -> list[dict[str, Any]]:
     """One region a detection, best first.
 
-    outlines: polygons for detections that have masks (of one in several parts the largest: VIA knows a single ring);
-    False gives boxes for all
+    outlines: polygons for detections that have masks (of one in several parts the largest: VIA knows a single ring),
+    polylines for those that have lines; False gives boxes for all
     """
     return regions(
         detections.boxes_xyxy_px.tolist(),
         outlines_of(detections) if outlines else [None] * len(detections),
         detections.scores_0_1.tolist(),
         [labels[label_id] for label_id in detections.label_ids.tolist()],
+        are_lines=detections.lines is not None,
     )
 
 
 def outlines_of(detections: Detections) -> list[Outline | None]:
-    """For each detection the outline of its mask's largest part; None without a mask, or for one without an area."""
+    """For each detection its line, or the outline of its mask's largest part; None where it has neither, and for a mask
+    without an area.
+    """
+    if detections.lines is not None:
+        return [_outline(line.points) for line in detections.lines]
     if detections.masks is None:
         return [None] * len(detections)
     return [_outline(max(rings_of(mask), key=ring_area, default=())) for mask in detections.masks]

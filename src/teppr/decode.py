@@ -15,8 +15,9 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from teppr.errors import UnknownName
-from teppr.geometry import clip_xyxy, scale_boxes_xyxy
-from teppr.types import Detections, Floats, Mask
+from teppr.geometry import box_xywh, clip_xyxy, scale_boxes_xyxy, suppress, xyxy_of
+from teppr.lanes import find_lanes
+from teppr.types import Detections, Floats, Mask, Polyline
 from teppr.yolo import candidates
 
 Decoder: TypeAlias = Callable[..., Detections]
@@ -29,6 +30,9 @@ Outputs: TypeAlias = Sequence[npt.NDArray[Any]]
 LOWEST_SCORE_0_1 = 0.05
 MOST_DETECTIONS = 100
 MASK_THRESHOLD_0_1 = 0.5
+SAME_OBJECT_IOU = 0.6
+MOST_CANDIDATES = 1000
+"""Of an image's likely boxes, before those of the same object are left out."""
 CHANCES_ADD_UP_WITHIN = 1e-3
 BOX_ORDERS = ("xyxy", "xywh", "cxcywh", "yxyx")
 """How four numbers say a box: corners, corner and size, centre and size, or corners with y first."""
@@ -65,6 +69,30 @@ def decode_boxes(
         boxes_xyxy_px=clip_xyxy(scaled, image_size_wh).astype(np.float32),
         scores_0_1=scores[best].astype(np.float32),
         label_ids=label_ids[best].round().astype(np.int64) - label_offset,
+    )
+
+
+def decode_dense(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+) -> Detections:
+    """From boxes [points, 4] (corners in the network's pixels) and scores [points, labels]: of boxes of one label that
+    overlap by more than `SAME_OBJECT_IOU`, only the best.
+    """
+    boxes, scores = np.asarray(outputs[0]), np.asarray(outputs[1])
+    points, label_ids = np.nonzero(scores >= max(LOWEST_SCORE_0_1, lowest_score_0_1))
+    likely = scores[points, label_ids]
+    best = np.argsort(-likely, kind="stable")[:MOST_CANDIDATES]
+    points, label_ids, likely = points[best], label_ids[best], likely[best]
+    kept = suppress(boxes[points], label_ids, SAME_OBJECT_IOU, MOST_DETECTIONS)
+    return decode_boxes(
+        (boxes[points[kept]], label_ids[kept], likely[kept]),
+        network_size_wh=network_size_wh,
+        image_size_wh=image_size_wh,
+        lowest_score_0_1=lowest_score_0_1,
     )
 
 
@@ -157,6 +185,34 @@ def decode_classes(
     )
 
 
+def decode_lanes(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - the maps cover the whole image, whatever its size
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+) -> Detections:
+    """From the chances of each cell [1 + labels, h, w], the background's first, and its embedding [size, h, w]: a line
+    along each lane, best first.
+    """
+    height, width = outputs[0].shape[-2:]
+    cell_wh = image_size_wh[0] / width, image_size_wh[1] / height
+    found = [lane for lane in find_lanes(*outputs[:2]) if lane.score_0_1 >= max(LOWEST_SCORE_0_1, lowest_score_0_1)]
+    lines = [_line((lane.x + 0.5) * cell_wh[0], (lane.y + 0.5) * cell_wh[1]) for lane in found[:MOST_DETECTIONS]]
+    boxes = xyxy_of([box_xywh(line) for line in lines])
+    return Detections(
+        size_wh=image_size_wh,
+        boxes_xyxy_px=clip_xyxy(boxes, image_size_wh).astype(np.float32),
+        scores_0_1=np.array([lane.score_0_1 for lane in found[:MOST_DETECTIONS]], np.float32),
+        label_ids=np.array([lane.label_id for lane in found[:MOST_DETECTIONS]], np.int64),
+        lines=tuple(lines),
+    )
+
+
+def _line(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> Polyline:
+    return Polyline(tuple(zip(x.tolist(), y.tolist(), strict=True)))
+
+
 def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     # Chances are none below zero and add up to one, which logits do not do by accident.
     if values.min() >= 0 and abs(values.sum() - 1) <= CHANCES_ADD_UP_WITHIN:
@@ -167,7 +223,14 @@ def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 DECODERS: Mapping[str, Decoder] = MappingProxyType(
-    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes, "yolo": decode_yolo}
+    {
+        "boxes": decode_boxes,
+        "classes": decode_classes,
+        "dense": decode_dense,
+        "instances": decode_instances,
+        "lanes": decode_lanes,
+        "yolo": decode_yolo,
+    }
 )
 """By the name that a model card gives."""
 

@@ -39,15 +39,22 @@ def drawn_regions(regions: Iterable[Region], colors: Mapping[str, str] = Mapping
 
 
 def drawn_detections(detections: Detections, labels: Sequence[LabelInfo]) -> list[Drawn]:
-    """Detections with label and score: their masks, or their boxes where there are none."""
+    """Detections with label and score: their lines or masks, or their boxes where there are none."""
     drawn = []
     for i, label_id in enumerate(detections.label_ids.tolist()):
         label = labels[label_id]
-        x0, y0, x1, y1 = detections.boxes_xyxy_px[i].tolist()
-        shape: Shape = Rect(x0, y0, x1 - x0, y1 - y0) if detections.masks is None else detections.masks[i]
         caption = f"{label.name} {detections.scores_0_1[i]:.2f}"
-        drawn.append(Drawn(shape=shape, caption=caption, color=label.color))
+        drawn.append(Drawn(shape=shape_of(detections, i), caption=caption, color=label.color))
     return drawn
+
+
+def shape_of(detections: Detections, index: int) -> Shape:
+    """A detection's line or mask, or its box where there is neither."""
+    for shapes in (detections.lines, detections.masks):
+        if shapes is not None:
+            return shapes[index]
+    x0, y0, x1, y1 = detections.boxes_xyxy_px[index].tolist()
+    return Rect(x0, y0, x1 - x0, y1 - y0)
 
 
 def draw(pixels: Pixels, shapes: Iterable[Drawn]) -> Pixels:

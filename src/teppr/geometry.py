@@ -7,7 +7,7 @@ Rasters and run-length codes are pycocotools', so that areas and overlaps are CO
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -259,3 +259,45 @@ def scale_boxes_xyxy(boxes_xyxy: Floats, from_wh: tuple[int, int], to_wh: tuple[
     """Boxes of an image of one size in the pixels of the same image at another size."""
     factors = np.array([to / start for to, start in zip(to_wh * 2, from_wh * 2, strict=True)], np.float32)
     return (boxes_xyxy * factors).astype(np.float32)
+
+
+def xs_at_rows(shapes: Iterable[Shape], rows_px: npt.ArrayLike) -> Array:
+    """The x of each shape at each row, [shapes, rows]; not a number where it does not reach.
+
+    Of a line where it first crosses the row, of an area the middle between its outermost crossings.
+    """
+    rows = np.asarray(rows_px, np.float64)
+    found = [_xs_of(shape, rows) for shape in shapes]
+    return np.stack(found) if found else np.zeros((0, len(rows)))
+
+
+def line_of(shape: Shape) -> Array:
+    """The points [n, 2] of a line, or along the middle of an area, at each of its rows of pixels, from the top down."""
+    if isinstance(shape, Polyline):
+        return np.asarray(shape.points, np.float64).reshape(-1, 2)
+    _, y, _, height = box_xywh(shape)
+    rows = y + np.linspace(0, height, max(2, math.ceil(height) + 1))
+    (xs,) = xs_at_rows([shape], rows)
+    there = np.isfinite(xs)
+    return np.stack([xs[there], rows[there]], axis=1)
+
+
+def _xs_of(shape: Shape, rows: Array) -> Array:
+    if isinstance(shape, Polyline):
+        crossings = _crossings([shape.points], rows)
+        return np.asarray(crossings[np.isfinite(crossings).argmax(axis=0), np.arange(len(rows))], np.float64)
+    crossings = _crossings([(*ring, ring[0]) for ring in rings_of(shape) if ring], rows)
+    low = np.where(np.isfinite(crossings), crossings, np.inf).min(axis=0)
+    high = np.where(np.isfinite(crossings), crossings, -np.inf).max(axis=0)
+    return np.where(low <= high, (np.minimum(low, high) + high) / 2, np.nan)
+
+
+def _crossings(paths: Sequence[Ring], rows: Array) -> Array:
+    """The x at which each piece of the paths crosses each row, [pieces, rows]; not a number where it does not."""
+    pieces = [np.stack([points[:-1], points[1:]]) for points in map(np.asarray, paths) if len(points) > 1]
+    if not pieces:
+        return np.full((1, len(rows)), np.nan)
+    (x0, y0), (x1, y1) = np.concatenate(pieces, axis=1).transpose(0, 2, 1)[:, :, :, None]
+    inside = (rows >= np.minimum(y0, y1)) & (rows <= np.maximum(y0, y1))
+    share = np.divide(rows - y0, y1 - y0, out=np.zeros_like(inside, np.float64), where=inside & (y0 != y1))
+    return np.where(inside, x0 + (x1 - x0) * share, np.nan)

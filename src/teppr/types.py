@@ -310,7 +310,8 @@ class Detections:
     boxes_xyxy_px: float32 [n, 4], corners inside the image
     scores_0_1: float32 [n], falling
     label_ids: int64 [n], indices into the model's labels, from 0
-    masks: one for each box, or None where the model finds boxes only
+    masks: one for each box, or None where the model finds none
+    lines: one for each box, from its upper end down, or None where the model finds none
     """
 
     size_wh: tuple[int, int]
@@ -318,12 +319,17 @@ class Detections:
     scores_0_1: Floats
     label_ids: Ints
     masks: tuple[Mask, ...] | None = None
+    lines: tuple[Polyline, ...] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.scores_0_1)
         given = (self.boxes_xyxy_px.shape, self.scores_0_1.shape, self.label_ids.shape)
-        if given != ((n, 4), (n,), (n,)) or (self.masks is not None and len(self.masks) != n):
-            raise BadInput(f"detections need boxes [n, 4], scores [n], labels [n] and n masks or none, got {given}")
+        shapes = [len(shapes) for shapes in (self.masks, self.lines) if shapes is not None]
+        if given != ((n, 4), (n,), (n,)) or any(count != n for count in shapes):
+            raise BadInput(
+                f"detections need boxes [n, 4], scores [n], labels [n] and n masks or lines or none, got {given} and "
+                f"{shapes}"
+            )
 
     def __len__(self) -> int:
         return len(self.scores_0_1)
@@ -334,13 +340,13 @@ class Detections:
 
     def take(self, indices: Ints) -> Detections:
         """The ones at `indices`, in that order."""
-        masks = None if self.masks is None else tuple(self.masks[i] for i in indices)
         return Detections(
             size_wh=self.size_wh,
             boxes_xyxy_px=self.boxes_xyxy_px[indices],
             scores_0_1=self.scores_0_1[indices],
             label_ids=self.label_ids[indices],
-            masks=masks,
+            masks=None if self.masks is None else tuple(self.masks[i] for i in indices),
+            lines=None if self.lines is None else tuple(self.lines[i] for i in indices),
         )
 
 

@@ -184,12 +184,15 @@ def test_every_command_has_help_with_examples(cli: Cli, command: str) -> None:
     assert not command or f"teppr annotations {command}" in cli.out
 
 
-def test_the_planted_faults_of_the_sample_are_found(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "images"), [("street", 48), ("road", 24)])
+def test_the_planted_faults_of_the_samples_are_found(cli: Cli, tmp_path: Path, kind: str, images: int) -> None:
     from teppr.scenes.delivery import deliver
+    from teppr.scenes.road_delivery import deliver_roads
 
-    made = deliver(tmp_path / "street", images=48, samples=0, seed=7)
-    expected = json.loads((tmp_path / "street" / "EXPECTED.json").read_text(encoding="utf-8"))
-    assert cli("ingest", made.job, "--json") == 1
+    write, problem = {"street": (deliver, "ods"), "road": (deliver_roads, "rld")}[kind]
+    made = write(tmp_path / "job", images=images, samples=0, seed=7)
+    expected = json.loads((tmp_path / "job" / "EXPECTED.json").read_text(encoding="utf-8"))
+    assert cli("ingest", made.job, "--problem", problem, "--json") == 1
     assert cli.json["findings"] == expected["findings"]
     cli("findings", "--json")
     found = {(Path(each["file"]).name, each["image"], each["region_index"], each["rule"]) for each in cli.json}

@@ -106,6 +106,6 @@ def test_the_network_for_gpus_learns_too() -> None:
     from teppr.testing.architectures import tiny_samples
 
     network = build("scratch", backbone="resnet50", with_masks=True).train()
-    losses = MASK_RCNN.losses(network, tiny_samples(1, with_masks=True))
+    losses = MASK_RCNN.losses(network, tiny_samples(1, task="segment"))
     assert {"classifier", "box_reg", "mask", "objectness", "rpn_box_reg"} == losses.keys()
     torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]

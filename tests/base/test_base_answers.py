@@ -1,11 +1,13 @@
 """Detections as VIA regions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from teppr.answers import regions_of, via_entry
 from teppr.geometry import mask_of_bitmap
-from teppr.types import Detections, LabelInfo, Mask
+from teppr.types import Detections, LabelInfo, Mask, Polyline
 
 LABELS = (LabelInfo(name="sign", color="#102030"), LabelInfo(name="light", color="#405060"))
 
@@ -70,3 +72,10 @@ def test_an_entry_says_the_images_size() -> None:
         "file_attributes": {"width": 60, "height": 40, "uuid": "7"},
         "regions": [],
     }
+
+
+def test_a_line_is_a_polyline() -> None:
+    found = replace(detections(rectangle(1, 1, 9, 9), with_masks=False), lines=(Polyline(((1.234, 2), (3, 4.5678))),))
+    shape = regions_of(found, LABELS)[0]["shape_attributes"]
+    assert shape == {"name": "polyline", "all_points_x": [1.23, 3.0], "all_points_y": [2.0, 4.57]}
+    assert regions_of(found, LABELS, outlines=False)[0]["shape_attributes"]["name"] == "rect"

@@ -136,3 +136,35 @@ def test_boxes_that_repeat_a_better_one_of_their_label_are_left_out(most: int, k
     found = [[0, 0, 10, 10], [1, 0, 11, 10], [1, 0, 11, 10], [8, 0, 18, 10]]
     assert geometry.suppress(found, [0, 0, 1, 0], 0.7, most) == kept
     assert geometry.suppress(np.zeros((0, 4)), [], 0.7, most) == []
+
+
+def test_the_x_of_a_line_is_where_it_first_crosses_a_row() -> None:
+    line = Polyline(((10, 50), (20, 30), (40, 10), (80, 40)))
+    (xs,) = geometry.xs_at_rows([line], [0, 10, 20, 30, 40, 50, 60])
+    np.testing.assert_allclose(xs, [np.nan, 40, 30, 20, 15, 10, np.nan])
+
+
+def test_the_x_of_an_area_is_its_middle() -> None:
+    shapes: list[Shape] = [Polygon((((10, 0), (30, 0), (50, 20), (20, 20)),)), Rect(4, 5, 6, 7)]
+    wanted = np.array([[20, 27.5, 35, np.nan], [np.nan, 7, np.nan, np.nan]])
+    np.testing.assert_allclose(geometry.xs_at_rows(shapes, [0, 10, 20, 21]), wanted)
+
+
+@pytest.mark.parametrize("shape", [Polyline(()), Polyline(((3, 3),)), Polygon(((),))], ids=str)
+def test_what_is_no_line_has_no_points(shape: Polyline | Polygon) -> None:
+    assert np.isnan(geometry.xs_at_rows([shape], [1, 2, 3])).all()
+
+
+def test_no_shapes_have_no_x() -> None:
+    assert geometry.xs_at_rows([], [1, 2, 3]).shape == (0, 3)
+
+
+def test_the_line_of_an_area_runs_along_its_middle() -> None:
+    leaning = Polygon((((10, 0), (14, 0), (34, 20), (30, 20)),))
+    line = geometry.line_of(leaning)
+    np.testing.assert_allclose(line[[0, 10, 20]], [[12, 0], [22, 10], [32, 20]])
+
+
+def test_the_line_of_a_line_is_its_points() -> None:
+    assert geometry.line_of(Polyline(((3, 9), (4, 2)))).tolist() == [[3, 9], [4, 2]]
+    assert geometry.line_of(Polyline(())).shape == (0, 2)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
 OPSET = 17
+POINTS: Mapping[int, str] = MappingProxyType({1: "points"})
+"""Axes of a batch's outputs, by what they count."""
 EXPECTED_WARNINGS = (
     (DeprecationWarning, "You are using the legacy TorchScript-based ONNX export"),
     (DeprecationWarning, "The feature will be removed"),
@@ -33,10 +36,11 @@ def export_onnx(
     outputs: Sequence[str],
     batch: bool = False,
     embedding: str = "",
+    varying: Mapping[int, str] = POINTS,
 ) -> None:
     """Trace `module` for one image of any height and width, or for a `batch` of any number of them.
 
-    The number of objects, or of points, that the outputs tell of stays open too.
+    The number of objects that the outputs tell of stays open too; of a batch, whatever axes are `varying`.
     embedding: name of a last output that is of the image as a whole, of a fixed size; "" = there is none
     """
     shape = (3, image_size_px, max(32, image_size_px * 3 // 4))
@@ -44,7 +48,7 @@ def export_onnx(
     axes = {"image": {1: "height", 2: "width"}} | {name: {0: "objects"} for name in outputs}
     if batch:
         image = image[None]
-        axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", 1: "points"} for name in outputs}
+        axes = {"image": {0: "n", 2: "height", 3: "width"}} | {name: {0: "n", **varying} for name in outputs}
         if embedding:
             axes[embedding] = {0: "n"}
     with _expected_warnings():

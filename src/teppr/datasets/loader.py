@@ -10,11 +10,12 @@ import torch
 
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.errors import Corrupt
-from teppr.geometry import Array, Bitmap, bitmap_of_mask, clip_xyxy, mask_of_shape, rings_of, xyxy_of
+from teppr.geometry import Array, Bitmap, bitmap_of_mask, clip_xyxy, line_of, mask_of_shape, rings_of, xyxy_of
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels, read, resize_for_network
 from teppr.samples import Sample
 from teppr.types import Mask, Polygon, Shape
 
+LINE_STEP_PX = 4.0
 MIN_SIDE_PX = 1.0
 """Boxes that resizing made thinner are widened to this: networks refuse empty ones, and none may be lost."""
 
@@ -86,6 +87,37 @@ def load_sample(
     )
 
 
+def load_lines(image: SnapshotImage, image_size_px: int, *, square: bool, max_pixels: int) -> Sample:
+    """The same with lines as truth: those that were drawn, and the middles of areas that were.
+
+    Their points lie so near each other that none is lost of a line of which a part is moved out of the image.
+    """
+    resized = read_resized(image, image_size_px, square=square, max_pixels=max_pixels)
+    height, width = resized.shape[:2]
+    scale_xy = width / image.size_wh[0], height / image.size_wh[1]
+    shapes = image.shapes
+    drawn = [(line_of(shapes[i]) * scale_xy, i) for i in np.flatnonzero(~image.is_crowd).tolist()]
+    lines = [(dense(line, LINE_STEP_PX), i) for line, i in drawn if len(line) > 1]
+    bounds = [[*line.min(axis=0), *line.max(axis=0)] for line, _ in lines]
+    return Sample(
+        image=torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))),
+        boxes_xyxy_px=torch.from_numpy(np.asarray(bounds, np.float32).reshape(-1, 4)),
+        label_ids=torch.from_numpy(image.label_ids[[i for _, i in lines]]),
+        masks=None,
+        image_id=image.image_id,
+        lines_px=tuple(torch.from_numpy(line.astype(np.float32)) for line, _ in lines),
+    )
+
+
+def dense(line: Array, step_px: float) -> Array:
+    """The line with further points on it, none farther from the next than a step."""
+    lengths = np.hypot(*np.diff(line, axis=0).T)
+    counts = np.maximum(np.ceil(lengths / step_px), 1).astype(np.int64)
+    places = np.concatenate([np.arange(count) / count + i for i, count in enumerate(counts)] + [[len(line) - 1.0]])
+    whole = np.arange(len(line))
+    return np.stack([np.interp(places, whole, line[:, axis]) for axis in (0, 1)], axis=1)
+
+
 def read_resized(image: SnapshotImage, image_size_px: int, *, square: bool, max_pixels: int) -> Pixels:
     """The image as a network is fed; raises BadImage, or Corrupt where it is no longer the dataset's."""
     pixels, facts = read(image.path, max_pixels=max_pixels)
@@ -130,7 +162,7 @@ class _Cache:
         return self._samples.get(index)
 
     def put(self, index: int, sample: Sample) -> None:
-        tensors = (sample.image, sample.boxes_xyxy_px, sample.label_ids, sample.masks)
+        tensors = (sample.image, sample.boxes_xyxy_px, sample.label_ids, sample.masks, *(sample.lines_px or ()))
         size = sum(tensor.nbytes for tensor in tensors if tensor is not None)
         if size <= self._free_bytes:
             self._samples[index] = sample

@@ -6,7 +6,7 @@
         def architecture(cls) -> Architecture:
             return PLUGIN
 
-A few coloured rectangles are learned in seconds; all the rest is tried on that network.
+A few coloured rectangles, or lines, are learned in seconds; all the rest is tried on that network.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -25,11 +27,16 @@ from teppr.architectures.contract import Architecture, BuildOptions, Exported, S
 from teppr.decode import DECODERS
 from teppr.errors import UnknownName
 from teppr.geometry import iou_xyxy, mask_iou
-from teppr.types import Detections, Floats
+from teppr.metrics.lanes import lanes_at_rows, shares_right
+from teppr.tasks.contract import TASKS
+from teppr.types import Detections, Floats, Polyline
 
 COLORS = ((230, 60, 50), (60, 200, 80))
 """The labels 0 and 1."""
 SIZE_PX = 128
+LINE_PX = 3
+OFF_PX = 0.1
+"""Two networks' lines lie so near each other."""
 STEPS, BATCH = 45, 4
 LEARNING_RATE = 1e-3
 
@@ -45,10 +52,27 @@ class Learned:
 
     def exported_finds(self, image: torch.Tensor, size_wh: tuple[int, int]) -> Detections:
         """What the ONNX file finds, in the pixels of an original of `size_wh`."""
-        fed = image.numpy().astype(np.float32) * np.float32(1 / 255)
-        outputs = self.session.run(list(self.exported.outputs), {self.exported.inputs[0]: fed})
-        height, width = image.shape[-2:]
-        return DECODERS[self.exported.decode](outputs, network_size_wh=(width, height), image_size_wh=size_wh)
+        fed = _as_fed(image)
+        outputs = [output[0] for output in self._run(fed[None])] if self.exported.batch else self._run(fed)
+        return self._decoded(outputs, image, size_wh)
+
+    def exported_finds_together(self, images: Sequence[torch.Tensor]) -> list[Detections]:
+        """What the ONNX file finds in images of one size that it is given at once, in their own pixels."""
+        outputs = self._run(np.stack([_as_fed(image) for image in images]))
+        return [
+            self._decoded([output[i] for output in outputs], image, _size_wh(image)) for i, image in enumerate(images)
+        ]
+
+    def _run(self, fed: Floats) -> list[np.ndarray[Any, Any]]:
+        found: list[np.ndarray[Any, Any]] = self.session.run(
+            list(self.exported.outputs), {self.exported.inputs[0]: fed}
+        )
+        return found
+
+    def _decoded(
+        self, outputs: Sequence[np.ndarray[Any, Any]], image: torch.Tensor, size_wh: tuple[int, int]
+    ) -> Detections:
+        return DECODERS[self.exported.decode](outputs, network_size_wh=_size_wh(image), image_size_wh=size_wh)
 
     def embeds(self, image: torch.Tensor) -> Floats:
         """The feature vector that the ONNX file gives, of length 1."""
@@ -65,15 +89,16 @@ class ArchitectureContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def with_masks(cls, architecture: Architecture) -> bool:
-        return "segment" in architecture.tasks
+    def task(cls, architecture: Architecture) -> str:
+        """The richest that it can learn."""
+        return architecture.tasks[0]
 
     @pytest.fixture(scope="class")
     @classmethod
-    def learned(cls, architecture: Architecture, with_masks: bool, tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    def learned(cls, architecture: Architecture, task: str, tmp_path_factory: pytest.TempPathFactory) -> Learned:
         torch.manual_seed(7)
-        network = architecture.build(options_for(architecture, with_masks=with_masks))
-        samples = tiny_samples(12, with_masks=with_masks)
+        network = architecture.build(options_for(architecture, task=task))
+        samples = tiny_samples(12, task=task)
         learn(architecture, network, samples)
         exported = architecture.export(network, tmp_path_factory.mktemp("export"), SIZE_PX)
         session = onnxruntime.InferenceSession(str(exported.files[0]), providers=["CPUExecutionProvider"])
@@ -83,7 +108,7 @@ class ArchitectureContract:
         assert architecture.name
         assert architecture.title
         assert architecture.backbones
-        assert set(architecture.tasks) <= {"detect", "segment"}
+        assert set(architecture.tasks) <= set(TASKS.names())
         assert "all" in architecture.stages
 
     def test_it_learns_a_few_images(self, architecture: Architecture, learned: Learned) -> None:
@@ -93,11 +118,12 @@ class ArchitectureContract:
             right += _agreed(found, sample)
         assert right >= 0.8 * sum(len(sample.label_ids) for sample in learned.samples)
 
-    def test_detections_have_masks_where_it_segments(
-        self, architecture: Architecture, learned: Learned, with_masks: bool
+    def test_detections_have_the_shapes_of_their_task(
+        self, architecture: Architecture, learned: Learned, task: str
     ) -> None:
         found = predict(architecture, learned.network, learned.samples[0].image).at_least(0.5)
-        assert (found.masks is not None) == with_masks
+        assert (found.masks is not None) == (task == "segment")
+        assert (found.lines is not None) == (task == "lanes")
         for mask, box in zip(found.masks or (), found.boxes_xyxy_px.tolist(), strict=False):
             filled = np.array([[box[0], box[1], box[2], box[3]]])
             assert iou_xyxy(filled, _boxes_of_masks([mask]))[0, 0] > 0.5
@@ -109,6 +135,8 @@ class ArchitectureContract:
         larger = architecture.predict(learned.network, [image], [(3 * width, 3 * height)])[0]
         assert larger.size_wh == (3 * width, 3 * height)
         np.testing.assert_allclose(larger.boxes_xyxy_px, 3 * as_fed.boxes_xyxy_px, atol=0.01)
+        for line, small in zip(larger.lines or (), as_fed.lines or (), strict=True):
+            np.testing.assert_allclose(line.points, 3 * np.asarray(small.points), atol=0.01)
 
     def test_the_export_finds_what_the_network_finds(self, architecture: Architecture, learned: Learned) -> None:
         for sample in learned.samples[:6]:
@@ -129,61 +157,72 @@ class ArchitectureContract:
         assert vectors.shape == (4, exported.embedding_size)
         assert (vectors @ others.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
 
+    def test_images_that_go_together_are_answered_as_alone(self, architecture: Architecture, learned: Learned) -> None:
+        if not learned.exported.batch:
+            pytest.skip(f"{architecture.name} takes one image at a time")
+        images = [sample.image for sample in learned.samples[:5]]
+        for image, found in zip(images, learned.exported_finds_together(images), strict=True):
+            assert_same(found, learned.exported_finds(image, _size_wh(image)))
+
     @pytest.mark.parametrize("size_wh", [(97, 128), (128, 65), (33, 128)], ids=str)
     def test_any_size_of_image_is_taken(
-        self, architecture: Architecture, learned: Learned, size_wh: tuple[int, int]
+        self, architecture: Architecture, learned: Learned, task: str, size_wh: tuple[int, int]
     ) -> None:
-        sample = tiny_samples(1, with_masks=False, size_wh=size_wh, seed=5)[0]
+        sample = tiny_samples(1, task=task, size_wh=size_wh, seed=5)[0]
         found = predict(architecture, learned.network, sample.image)
         assert found.size_wh == size_wh
         assert_same(learned.exported_finds(sample.image, size_wh), found)
 
-    def test_where_nothing_is_nothing_is_found(self, architecture: Architecture, learned: Learned) -> None:
+    def test_where_nothing_is_nothing_is_found(self, architecture: Architecture, learned: Learned, task: str) -> None:
         # Not even faintly: the graph's outputs are then of length zero. How faintly a network that learned so little
         # sees things in noise differs from processor to processor, so one of several backgrounds must do.
-        backgrounds = [
-            sample.image for sample in tiny_samples(10, with_masks=False, objects=0, size_wh=(64, 64), seed=3)
-        ]
+        backgrounds = [sample.image for sample in tiny_samples(10, task=task, objects=0, size_wh=(64, 64), seed=3)]
         bare = [image for image in backgrounds if len(predict(architecture, learned.network, image)) == 0]
         assert bare
         assert [len(learned.exported_finds(image, (64, 64))) for image in bare] == [0] * len(bare)
 
     def test_weights_saved_and_loaded_predict_the_same(
-        self, architecture: Architecture, learned: Learned, with_masks: bool, tmp_path: Path
+        self, architecture: Architecture, learned: Learned, task: str, tmp_path: Path
     ) -> None:
         torch.save(learned.network.state_dict(), tmp_path / "weights.pt")
-        again = architecture.build(options_for(architecture, with_masks=with_masks, weights="given"))
+        again = architecture.build(options_for(architecture, task=task, weights="given"))
         again.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
         image = learned.samples[0].image
         first, second = (predict(architecture, network, image) for network in (learned.network, again))
         np.testing.assert_array_equal(first.boxes_xyxy_px, second.boxes_xyxy_px)
         np.testing.assert_array_equal(first.scores_0_1, second.scores_0_1)
-        assert first.masks == second.masks
+        assert (first.masks, first.lines) == (second.masks, second.lines)
 
-    @pytest.mark.parametrize("masks", [True, False], ids=["masks", "boxes only"])
-    def test_images_without_objects_give_finite_losses(
-        self, architecture: Architecture, with_masks: bool, masks: bool
-    ) -> None:
-        kept = with_masks and masks
-        network = architecture.build(options_for(architecture, with_masks=kept)).train()
-        full, empty = tiny_samples(1, with_masks=kept), tiny_samples(2, with_masks=kept, objects=0)
-        for batch in ((*full, *empty), empty):
-            losses = architecture.losses(network, batch)
-            assert losses
-            assert all(math.isfinite(loss.item()) for loss in losses.values())
-            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    def test_images_without_objects_give_finite_losses(self, architecture: Architecture) -> None:
+        for task in architecture.tasks:
+            network = architecture.build(options_for(architecture, task=task)).train()
+            full, empty = tiny_samples(1, task=task), tiny_samples(2, task=task, objects=0)
+            for batch in ((*full, *empty), empty):
+                losses = architecture.losses(network, batch)
+                assert losses
+                assert all(math.isfinite(loss.item()) for loss in losses.values())
+                torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
 
-    def test_one_label_and_boxes_only(self, architecture: Architecture, tmp_path: Path) -> None:
-        network = architecture.build(options_for(architecture, with_masks=False, label_count=1))
-        samples = tiny_samples(4, with_masks=False, labels=1)
+    def test_images_of_several_sizes_are_learned_together(self, architecture: Architecture, task: str) -> None:
+        if architecture.square:
+            pytest.skip(f"{architecture.name} is fed squares of one size")
+        network = architecture.build(options_for(architecture, task=task)).train()
+        batch = (*tiny_samples(1, task=task), *tiny_samples(1, task=task, size_wh=(70, SIZE_PX)))
+        losses = architecture.losses(network, batch)
+        assert all(math.isfinite(loss.item()) for loss in losses.values())
+
+    def test_one_label_and_the_plainest_task(self, architecture: Architecture, tmp_path: Path) -> None:
+        task = architecture.tasks[-1]
+        network = architecture.build(options_for(architecture, task=task, label_count=1))
+        samples = tiny_samples(4, task=task, labels=1)
         learn(architecture, network, samples, steps=2)
         found = predict(architecture, network, samples[0].image)
-        assert found.masks is None
+        assert (found.masks is None) == (task != "segment")
         assert set(found.label_ids.tolist()) <= {0}
-        assert "masks" not in architecture.export(network, tmp_path, SIZE_PX).outputs
+        assert ("masks" in architecture.export(network, tmp_path, SIZE_PX).outputs) == (task == "segment")
 
-    def test_stages_train_what_they_say(self, architecture: Architecture, with_masks: bool) -> None:
-        network = architecture.build(options_for(architecture, with_masks=with_masks))
+    def test_stages_train_what_they_say(self, architecture: Architecture, task: str) -> None:
+        network = architecture.build(options_for(architecture, task=task))
         counts = {}
         for layers in architecture.stages:
             groups = architecture.trainable(network, layers)
@@ -193,17 +232,17 @@ class ArchitectureContract:
             counts[layers] = len(learning)
         assert max(counts.values()) == counts["all"]
 
-    def test_what_it_does_not_know_is_named(self, architecture: Architecture) -> None:
-        network = architecture.build(options_for(architecture, with_masks=False))
+    def test_what_it_does_not_know_is_named(self, architecture: Architecture, task: str) -> None:
+        network = architecture.build(options_for(architecture, task=task))
         with pytest.raises(UnknownName, match="tails"):
             architecture.trainable(network, "tails")
-        options = BuildOptions(label_count=2, image_size_px=SIZE_PX, backbone="vgg3", weights="scratch", task="detect")
+        options = BuildOptions(label_count=2, image_size_px=SIZE_PX, backbone="vgg3", weights="scratch", task=task)
         with pytest.raises(UnknownName, match="vgg3"):
             architecture.build(options)
 
 
 def options_for(
-    architecture: Architecture, *, with_masks: bool, label_count: int = 2, weights: str = "imagenet"
+    architecture: Architecture, *, task: str, label_count: int = 2, weights: str = "imagenet"
 ) -> BuildOptions:
     """The architecture's default network for the tiny samples."""
     return BuildOptions(
@@ -211,22 +250,24 @@ def options_for(
         image_size_px=SIZE_PX,
         backbone=architecture.backbones[0],
         weights=weights,
-        task="segment" if with_masks else "detect",
+        task=task,
     )
 
 
 def tiny_samples(
     count: int,
     *,
-    with_masks: bool,
+    task: str,
     objects: int = 2,
     labels: int = 2,
     size_wh: tuple[int, int] = (SIZE_PX, 96),
     seed: int = 0,
 ) -> tuple[Sample, ...]:
-    """Grey noise with up to `objects` coloured rectangles side by side, each label in its colour."""
+    """Grey noise with up to `objects` coloured rectangles, or lines, side by side, each label in its colour."""
     random = np.random.default_rng(seed)
-    return tuple(_tiny_sample(random, i, with_masks, objects, labels, size_wh) for i in range(count))
+    if task == "lanes":
+        return tuple(_tiny_lines(random, i, objects, labels, size_wh) for i in range(count))
+    return tuple(_tiny_sample(random, i, task == "segment", objects, labels, size_wh) for i in range(count))
 
 
 def _tiny_sample(
@@ -250,6 +291,29 @@ def _tiny_sample(
         label_ids=torch.from_numpy(label_ids),
         masks=torch.from_numpy(masks) if with_masks else None,
         image_id=image_id,
+    )
+
+
+def _tiny_lines(
+    random: np.random.Generator, image_id: int, objects: int, labels: int, size_wh: tuple[int, int]
+) -> Sample:
+    width, height = size_wh
+    pixels = random.integers(95, 115, (height, width, 3)).astype(np.uint8)
+    label_ids = random.integers(labels, size=objects)
+    lines = []
+    for i, label_id in enumerate(label_ids.tolist()):
+        ends_x = (i + random.uniform(0.25, 0.75, size=2)) * width / objects
+        lines.append(np.stack([ends_x, [height * random.uniform(0.1, 0.3), height - 1.0]], axis=1))
+        corners = np.round(lines[-1]).astype(np.int32)
+        cv2.line(pixels, corners[0].tolist(), corners[1].tolist(), COLORS[label_id], LINE_PX)
+    bounds = np.array([[*line.min(axis=0), *line.max(axis=0)] for line in lines], np.float32).reshape(-1, 4)
+    return Sample(
+        image=torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))),
+        boxes_xyxy_px=torch.from_numpy(bounds),
+        label_ids=torch.from_numpy(label_ids),
+        masks=None,
+        image_id=image_id,
+        lines_px=tuple(torch.from_numpy(line.astype(np.float32)) for line in lines),
     )
 
 
@@ -282,6 +346,9 @@ def assert_same(given: Detections, wanted: Detections, score_0_1: float = 0.3) -
     assert len(first) == len(second)
     if not len(first):
         return
+    if first.lines is not None and second.lines is not None:
+        _assert_same_lines(first, second)
+        return
     overlap = iou_xyxy(first.boxes_xyxy_px, second.boxes_xyxy_px)
     overlap[first.label_ids[:, None] != second.label_ids[None, :]] = 0
     partners = overlap.argmax(axis=1)
@@ -293,8 +360,32 @@ def assert_same(given: Detections, wanted: Detections, score_0_1: float = 0.3) -
         assert np.diag(pairs).min() > 0.98
 
 
+def _assert_same_lines(first: Detections, second: Detections) -> None:
+    shares = _shares_alike(first.lines or (), second.lines or (), first.size_wh, OFF_PX)
+    partners = np.where(first.label_ids[:, None] == second.label_ids, shares, 0.0).argmax(axis=1)
+    assert sorted(partners.tolist()) == list(range(len(second)))
+    assert shares[np.arange(len(partners)), partners].min() > 0.97
+    np.testing.assert_allclose(first.scores_0_1, second.scores_0_1[partners], atol=1e-3)
+
+
+def _shares_alike(
+    lines: Sequence[Polyline], others: Sequence[Polyline], size_wh: tuple[int, int], off_px: float
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    first, second = (lanes_at_rows(some, size_wh) for some in (lines, others))
+    return shares_right(first, second, np.full(len(first), off_px))
+
+
+def _as_fed(image: torch.Tensor) -> Floats:
+    fed: Floats = image.numpy().astype(np.float32) * np.float32(1 / 255)
+    return fed
+
+
 def _agreed(found: Detections, sample: Sample) -> int:
-    overlap = iou_xyxy(sample.boxes_xyxy_px.numpy(), found.boxes_xyxy_px)
+    if sample.lines_px is not None:
+        truth = [Polyline(tuple((x, y) for x, y in line.tolist())) for line in sample.lines_px]
+        overlap = _shares_alike(truth, found.lines or (), found.size_wh, 2 * LINE_PX)
+    else:
+        overlap = iou_xyxy(sample.boxes_xyxy_px.numpy(), found.boxes_xyxy_px)
     same = sample.label_ids.numpy()[:, None] == found.label_ids[None, :]
     return int(((overlap > 0.5) & same).any(axis=1).sum()) if len(found) else 0
 

@@ -15,7 +15,7 @@ from teppr.files import read_json
 from teppr.geometry import box_xywh, rings_of
 from teppr.images import encode_jpeg, read, resize_to_fit
 from teppr.tasks.contract import ImageFaults, MeasureOptions, Task
-from teppr.types import Detections, LabelInfo
+from teppr.types import Detections, LabelInfo, Polyline, Ring
 
 PICTURE_SIDE_PX = 640
 JPEG_QUALITY = 78
@@ -23,12 +23,13 @@ JPEG_QUALITY = 78
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """A shape as an SVG path in the image's pixels; `at` is where its caption begins."""
+    """A shape as an SVG path in the image's pixels, open where it is a line; `at` is where its caption begins."""
 
     path: str
     color: str
     caption: str
     at: tuple[float, float]
+    is_line: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +124,19 @@ def _example(
 
 
 def _outline(drawn: Drawn) -> Outline:
-    rings = [" ".join(f"{x:.1f},{y:.1f}" for x, y in ring) for ring in rings_of(drawn.shape)]
-    x, y, _, _ = box_xywh(drawn.shape)
-    return Outline(path=" ".join(f"M{ring}Z" for ring in rings), color=drawn.color, caption=drawn.caption, at=(x, y))
+    shape = drawn.shape
+    paths = [f"{_path(ring)}Z" for ring in rings_of(shape)]
+    if isinstance(shape, Polyline):
+        paths = [_path(shape.points)]
+    x, y, _, _ = box_xywh(shape)
+    return Outline(
+        path=" ".join(paths),
+        color=drawn.color,
+        caption=drawn.caption,
+        at=(x, y),
+        is_line=isinstance(shape, Polyline),
+    )
+
+
+def _path(points: Ring) -> str:
+    return "M" + " ".join(f"{x:.1f},{y:.1f}" for x, y in points)

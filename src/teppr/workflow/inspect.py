@@ -27,7 +27,7 @@ from teppr.progress import QUIET, Progress
 from teppr.samples import Sample
 from teppr.sheets import Cell, contact_sheets
 from teppr.tasks.contract import Task
-from teppr.types import LabelInfo, Rect, Shape
+from teppr.types import LabelInfo, Polyline, Rect, Shape
 from teppr.workflow.augment import Augmenter
 from teppr.workflow.batches import Augmented, TrainingData
 from teppr.workflow.begin import check_feasible, task_of
@@ -187,6 +187,8 @@ class _Inspector:
         shapes: list[Shape | None] = [None] * len(sample.label_ids)
         if sample.masks is not None:
             shapes = [mask_of_bitmap(mask.numpy().astype(np.uint8)) for mask in sample.masks]
+        if sample.lines_px is not None:
+            shapes = [Polyline(tuple((x, y) for x, y in line.tolist())) for line in sample.lines_px]
         corners = sample.boxes_xyxy_px.tolist()
         boxes = [Rect(x0, y0, x1 - x0, y1 - y0) for x0, y0, x1, y1 in corners]
         pixels = np.ascontiguousarray(sample.image.permute(1, 2, 0).numpy())
@@ -203,6 +205,9 @@ class _Inspector:
     ) -> Iterator[Drawn]:
         for shape, box, label_id in zip(shapes, boxes, label_ids, strict=True):
             label = self._labels[label_id]
+            if isinstance(shape, Polyline):  # its box says nothing more
+                yield Drawn(shape=shape, caption=label.name, color=label.color)
+                continue
             if shape is not None and not isinstance(shape, Rect):
                 yield Drawn(shape=shape, caption="", color=label.color)
             yield Drawn(shape=box, caption=label.name, color=label.color)

@@ -92,15 +92,9 @@ def boxes_of(card: ModelCard, found: Found) -> Sequence[Sequence[float]]:
 def _regions(card: ModelCard, found: Found, wanted: Wanted) -> list[Region]:
     labels = [card.labels[label_id] for label_id in found.label_ids]
     outlines = found.outlines if card.task != "classify" else [None] * len(labels)
-    shaped = regions(boxes_of(card, found), outlines, found.scores_0_1, labels)
-    if card.task == "lanes":
-        return [_as_polyline(region) for region in shaped]
+    lines = card.task == "lanes"
+    shaped = regions(boxes_of(card, found), outlines, found.scores_0_1, labels, are_lines=lines)
     return [_as_polygon(region) for region in shaped] if wanted == "polygon" else shaped
-
-
-def _as_polyline(region: Region) -> Region:
-    shape = region["shape_attributes"]
-    return region if shape["name"] != "polygon" else {**region, "shape_attributes": {**shape, "name": "polyline"}}
 
 
 def _as_polygon(region: Region) -> Region:
