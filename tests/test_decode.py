@@ -105,3 +105,53 @@ def test_the_pasted_code_is_pycocotools_own(draw: st.DataObject) -> None:
     chances = np.random.default_rng(draw.draw(st.integers(0, 9))).random((4, 4), np.float32)
     mask = paste(chances, np.array([x0, y0, x1, y1], np.float32), (width, height))
     assert mask == mask_of_bitmap(bitmap_of_mask(mask))
+
+
+def dense(*rows: tuple[list[float], list[float]]) -> list[np.ndarray]:
+    boxes, scores = zip(*rows, strict=True) if rows else ([], [])
+    labels = len(scores[0]) if scores else 2
+    return [np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32).reshape(-1, labels)]
+
+
+def test_of_dense_boxes_the_best_of_each_object_and_label_stays() -> None:
+    outputs = dense(
+        ([10, 20, 50, 60], [0.6, 0.0]),
+        ([11, 20, 50, 60], [0.9, 0.0]),
+        ([10, 21, 50, 60], [0.0, 0.7]),
+        ([60, 20, 99, 60], [0.3, 0.01]),
+    )
+
+    found = DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(200, 80))
+
+    assert found.boxes_xyxy_px.tolist() == [[22, 20, 100, 60], [20, 21, 100, 60], [120, 20, 198, 60]]
+    assert found.label_ids.tolist() == [0, 1, 0]
+    assert found.scores_0_1.tolist() == pytest.approx([0.9, 0.7, 0.3])
+
+
+def test_a_point_may_tell_of_two_labels() -> None:
+    found = DECODERS["dense"](
+        dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80)
+    )
+    assert found.label_ids.tolist() == [0, 1]
+
+
+def test_where_no_point_is_likely_nothing_is_found() -> None:
+    for outputs in (dense(), dense(([10, 20, 50, 60], [0.049, 0.01]))):
+        assert len(DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(100, 80))) == 0
+
+
+def test_dense_boxes_are_cut_to_the_image_and_a_hundred_are_the_most() -> None:
+    across = np.arange(2000, dtype=np.float32) * 10
+    boxes = np.stack([across, across * 0 - 5, across + 9, across * 0 + 200], axis=1)
+    scores = np.linspace(0.06, 0.9, 2000, dtype=np.float32)[:, None]
+
+    found = DECODERS["dense"]([boxes, scores], network_size_wh=(20_000, 80), image_size_wh=(20_000, 80))
+
+    assert found.scores_0_1.tolist() == scores[:-101:-1, 0].tolist()
+    assert found.boxes_xyxy_px[0].tolist() == [19990, 0, 19999, 80]
+
+
+def test_dense_boxes_of_less_than_the_asked_score_are_left_out() -> None:
+    outputs = dense(([10, 20, 50, 60], [0.6, 0.4]))
+    found = DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(100, 80), lowest_score_0_1=0.5)
+    assert found.scores_0_1.tolist() == pytest.approx([0.6])

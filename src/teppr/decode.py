@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from teppr.geometry import clip_xyxy, scale_boxes_xyxy
+from teppr.geometry import clip_xyxy, scale_boxes_xyxy, suppress
 from teppr.types import Detections, Floats, Mask
 
 Decoder: TypeAlias = Callable[..., Detections]
@@ -24,6 +24,9 @@ image's size as the network was fed, the original's, and the score below which n
 LOWEST_SCORE_0_1 = 0.05
 MOST_DETECTIONS = 100
 MASK_THRESHOLD_0_1 = 0.5
+SAME_OBJECT_IOU = 0.6
+MOST_CANDIDATES = 1000
+"""Of an image's likely boxes, before those of the same object are left out."""
 CHANCES_ADD_UP_WITHIN = 1e-3
 
 
@@ -44,6 +47,30 @@ def decode_boxes(
         boxes_xyxy_px=clip_xyxy(scaled, image_size_wh).astype(np.float32),
         scores_0_1=scores[best].astype(np.float32),
         label_ids=label_ids[best].astype(np.int64),
+    )
+
+
+def decode_dense(
+    outputs: Sequence[npt.NDArray[Any]],
+    *,
+    network_size_wh: tuple[int, int],
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+) -> Detections:
+    """From boxes [points, 4] (corners in the network's pixels) and scores [points, labels]: of boxes of one label that
+    overlap by more than `SAME_OBJECT_IOU`, only the best.
+    """
+    boxes, scores = np.asarray(outputs[0]), np.asarray(outputs[1])
+    points, label_ids = np.nonzero(scores >= max(LOWEST_SCORE_0_1, lowest_score_0_1))
+    likely = scores[points, label_ids]
+    best = np.argsort(-likely, kind="stable")[:MOST_CANDIDATES]
+    points, label_ids, likely = points[best], label_ids[best], likely[best]
+    kept = suppress(boxes[points], label_ids, SAME_OBJECT_IOU, MOST_DETECTIONS)
+    return decode_boxes(
+        (boxes[points[kept]], label_ids[kept], likely[kept]),
+        network_size_wh=network_size_wh,
+        image_size_wh=image_size_wh,
+        lowest_score_0_1=lowest_score_0_1,
     )
 
 
@@ -107,7 +134,7 @@ def _chances(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 DECODERS: Mapping[str, Decoder] = MappingProxyType(
-    {"boxes": decode_boxes, "instances": decode_instances, "classes": decode_classes}
+    {"boxes": decode_boxes, "dense": decode_dense, "instances": decode_instances, "classes": decode_classes}
 )
 """By the name that a model card gives."""
 

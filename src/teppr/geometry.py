@@ -54,6 +54,17 @@ def iou_xyxy(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     return overlap
 
 
+def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, most: int) -> list[int]:
+    """Which of the boxes [n, 4], best first, repeat no better one: of the same label and with a greater overlap.
+
+    At most the first `most` of them.
+    """
+    boxes, labels = xywh_of(boxes_xyxy), np.asarray(label_ids)
+    falling = np.arange(len(boxes), 0, -1, dtype=np.float32)
+    kept = cv2.dnn.NMSBoxesBatched(boxes, falling, labels, score_threshold=0, nms_threshold=iou)
+    return [int(i) for i in kept[:most]]
+
+
 def ring_area(ring: Sequence[Point]) -> float:
     """Area inside a simple ring (shoelace formula), never negative; exact for whole numbers."""
     if len(ring) < 3:

@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -25,7 +26,7 @@ from teppr.architectures.contract import Architecture, BuildOptions, Exported, S
 from teppr.decode import DECODERS
 from teppr.errors import UnknownName
 from teppr.geometry import iou_xyxy, mask_iou
-from teppr.types import Detections
+from teppr.types import Detections, Floats
 
 COLORS = ((230, 60, 50), (60, 200, 80))
 """The labels 0 and 1."""
@@ -45,10 +46,27 @@ class Learned:
 
     def exported_finds(self, image: torch.Tensor, size_wh: tuple[int, int]) -> Detections:
         """What the ONNX file finds, in the pixels of an original of `size_wh`."""
-        fed = image.numpy().astype(np.float32) * np.float32(1 / 255)
-        outputs = self.session.run(list(self.exported.outputs), {self.exported.inputs[0]: fed})
-        height, width = image.shape[-2:]
-        return DECODERS[self.exported.decode](outputs, network_size_wh=(width, height), image_size_wh=size_wh)
+        fed = _as_fed(image)
+        outputs = [output[0] for output in self._run(fed[None])] if self.exported.batch else self._run(fed)
+        return self._decoded(outputs, image, size_wh)
+
+    def exported_finds_together(self, images: Sequence[torch.Tensor]) -> list[Detections]:
+        """What the ONNX file finds in images of one size that it is given at once, in their own pixels."""
+        outputs = self._run(np.stack([_as_fed(image) for image in images]))
+        return [
+            self._decoded([output[i] for output in outputs], image, _size_wh(image)) for i, image in enumerate(images)
+        ]
+
+    def _run(self, fed: Floats) -> list[np.ndarray[Any, Any]]:
+        found: list[np.ndarray[Any, Any]] = self.session.run(
+            list(self.exported.outputs), {self.exported.inputs[0]: fed}
+        )
+        return found
+
+    def _decoded(
+        self, outputs: Sequence[np.ndarray[Any, Any]], image: torch.Tensor, size_wh: tuple[int, int]
+    ) -> Detections:
+        return DECODERS[self.exported.decode](outputs, network_size_wh=_size_wh(image), image_size_wh=size_wh)
 
 
 class ArchitectureContract:
@@ -107,6 +125,13 @@ class ArchitectureContract:
                 learned.exported_finds(sample.image, _size_wh(sample.image)),
                 predict(architecture, learned.network, sample.image),
             )
+
+    def test_images_that_go_together_are_answered_as_alone(self, architecture: Architecture, learned: Learned) -> None:
+        if not learned.exported.batch:
+            pytest.skip(f"{architecture.name} takes one image at a time")
+        images = [sample.image for sample in learned.samples[:5]]
+        for image, found in zip(images, learned.exported_finds_together(images), strict=True):
+            assert_same(found, learned.exported_finds(image, _size_wh(image)))
 
     @pytest.mark.parametrize("size_wh", [(97, 128), (128, 65), (33, 128)], ids=str)
     def test_any_size_of_image_is_taken(
@@ -270,6 +295,11 @@ def assert_same(given: Detections, wanted: Detections, score_0_1: float = 0.3) -
     if first.masks is not None and second.masks is not None:
         pairs = mask_iou(first.masks, [second.masks[i] for i in partners])
         assert np.diag(pairs).min() > 0.98
+
+
+def _as_fed(image: torch.Tensor) -> Floats:
+    fed: Floats = image.numpy().astype(np.float32) * np.float32(1 / 255)
+    return fed
 
 
 def _agreed(found: Detections, sample: Sample) -> int:
