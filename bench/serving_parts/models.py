@@ -159,7 +159,7 @@ def _classifier(folder: Path) -> ModelCard:
     import torch
     from torchvision.models import mobilenet_v2
 
-    from teppr.architectures._rcnn import IMAGENET_MEAN, IMAGENET_STD
+    from teppr.architectures._body import IMAGENET_MEAN, IMAGENET_STD
     from teppr.architectures._weights import imagenet_state
 
     class FromPixels(torch.nn.Module):

@@ -15,9 +15,6 @@ from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
 from teppr.types import Detections
 
-PRETRAINED_RATE_SHARE = 0.15
-"""At the heads' rate a pretrained body forgets what it knows before the heads have learned to use it."""
-
 
 class OneImage(torch.nn.Module):
     """The network for one image [3, h, w] in 0..1: boxes, label ids from 0, scores and, where it has them, masks."""
@@ -55,18 +52,7 @@ class MaskRcnn(Architecture):
         """See `Architecture`."""
         if layers not in self.stages:
             raise UnknownName.of("choice of layers of mask_rcnn", layers, self.stages)
-        rcnn = _rcnn(network)
-        rcnn.set_trainable(with_body=layers == "all")
-        body = {id(parameter) for parameter in rcnn.body.parameters()}
-        learning = [parameter for parameter in rcnn.parameters() if parameter.requires_grad]
-        groups = [
-            Trainable(
-                parameters=[parameter for parameter in learning if id(parameter) in body],
-                rate_share=PRETRAINED_RATE_SHARE if rcnn.pretrained else 1.0,
-            ),
-            Trainable(parameters=[parameter for parameter in learning if id(parameter) not in body]),
-        ]
-        return [group for group in groups if group.parameters]
+        return _rcnn(network).set_trainable(with_body=layers == "all")
 
     def losses(self, network: torch.nn.Module, samples: Sequence[Sample]) -> Mapping[str, torch.Tensor]:
         """See `Architecture`."""

@@ -1,0 +1,117 @@
+"""The pretrained bodies that networks begin with, and how they are trained further."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import torch
+from torch import nn
+from torchvision.models import mobilenet_v2, mobilenet_v3_large, resnet18, resnet50
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+
+from teppr.architectures._weights import State, imagenet_state, load_backbone, state_of_file
+from teppr.architectures.contract import BuildOptions, Trainable
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+PRETRAINED_RATE_SHARE = 0.15
+"""At the heads' rate a pretrained body forgets what it knows before the heads have learned to use it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A backbone's layers.
+
+    stem: the first modules, kept as ImageNet made them: edges and colours need no learning, and cost most
+    prefix: what a file of the whole classifier's weights puts before their names
+    """
+
+    make: Callable[[], nn.Module]
+    stem: tuple[str, ...]
+    prefix: str = ""
+
+
+def _features(make: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
+    return lambda: make(weights=None).get_submodule("features")
+
+
+def _whole(make: Callable[..., nn.Module]) -> Callable[[], nn.Module]:
+    return lambda: make(weights=None)
+
+
+BODIES: Mapping[str, Body] = MappingProxyType(
+    {
+        "mobilenet_v2": Body(make=_features(mobilenet_v2), stem=("0", "1", "2", "3"), prefix="features."),
+        "mobilenet_v3_large": Body(make=_features(mobilenet_v3_large), stem=("0", "1", "2", "3"), prefix="features."),
+        "resnet18": Body(make=_whole(resnet18), stem=("conv1", "bn1", "layer1")),
+        "resnet50": Body(make=_whole(resnet50), stem=("conv1", "bn1", "layer1")),
+    }
+)
+
+
+def pyramid(options: BuildOptions, levels: Mapping[str, int], channels: int) -> BackboneWithFPN:
+    """The backbone of `options` with its weights, under a feature pyramid that adds one coarser level.
+
+    levels: modules of the body whose output is used, and their channels; channels: of the pyramid
+    """
+    body = BODIES[options.backbone]
+    returned = {name: str(i) for i, name in enumerate(levels)}
+    network = BackboneWithFPN(body.make(), returned, list(levels.values()), channels)
+    if options.weights == "imagenet":
+        load_backbone(network.body, _without(body.prefix, imagenet_state(options.backbone)), "ImageNet")
+    elif options.weights not in {"scratch", "given"}:
+        load_backbone(network.body, _without(body.prefix, state_of_file(Path(options.weights))), options.weights)
+    return network
+
+
+def _without(prefix: str, state: State) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items()}
+
+
+class Embodied(nn.Module):
+    """A network with a body.
+
+    A pretrained body keeps its stem, and the statistics of its batch normalisation, as they are, batches being small.
+    """
+
+    def __init__(self, options: BuildOptions) -> None:
+        super().__init__()
+        self.stem = BODIES[options.backbone].stem
+        self.pretrained = options.weights != "scratch"
+
+    @property
+    @abstractmethod
+    def body(self) -> nn.Module:
+        """The backbone's own layers."""
+
+    def set_trainable(self, *, with_body: bool) -> list[Trainable]:
+        """Everything, or all but the body, is trained from now on; a pretrained body's stem never is."""
+        self.requires_grad_(requires_grad=True)
+        self.body.requires_grad_(requires_grad=with_body)
+        if self.pretrained:
+            for name in self.stem:
+                self.body.get_submodule(name).requires_grad_(requires_grad=False)
+        body = {id(parameter) for parameter in self.body.parameters()}
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        groups = [
+            Trainable(
+                parameters=[parameter for parameter in learning if id(parameter) in body],
+                rate_share=PRETRAINED_RATE_SHARE if self.pretrained else 1.0,
+            ),
+            Trainable(parameters=[parameter for parameter in learning if id(parameter) not in body]),
+        ]
+        return [group for group in groups if group.parameters]
+
+    def train(self, mode: bool = True) -> Self:
+        """As for any module, but for the pretrained statistics."""
+        super().train(mode)
+        if self.pretrained:
+            for module in self.body.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
