@@ -61,7 +61,9 @@ def test_of_a_thousand_labels_none_is_likely_where_all_are_alike() -> None:
 @pytest.mark.parametrize("name", sorted(DECODERS))
 @pytest.mark.parametrize("lowest", [0.0, 0.2, 0.5, 1.0])
 def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> None:
-    given = outputs([0.5, 0.02, 0.28, 0.2]) if name != "classes" else [np.array([0.5, 0.02, 0.28, 0.2])]
+    scores = [0.5, 0.02, 0.28, 0.2]
+    box = [[10, 20, 50, 60]]
+    given = {"classes": [np.array(scores)], "dense": [np.array(box), np.array([scores])]}.get(name, outputs(scores))
     sizes = {"network_size_wh": (100, 80), "image_size_wh": (200, 160)}
     few, all_of_them = (DECODERS[name](given, **sizes, lowest_score_0_1=score) for score in (lowest, 0))
     wanted = all_of_them.at_least(lowest)
@@ -129,9 +131,7 @@ def test_of_dense_boxes_the_best_of_each_object_and_label_stays() -> None:
 
 
 def test_a_point_may_tell_of_two_labels() -> None:
-    found = DECODERS["dense"](
-        dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80)
-    )
+    found = DECODERS["dense"](dense(([10, 20, 50, 60], [0.6, 0.5])), network_size_wh=(100, 80), image_size_wh=(100, 80))
     assert found.label_ids.tolist() == [0, 1]
 
 

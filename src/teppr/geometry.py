@@ -57,7 +57,7 @@ def iou_xyxy(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, most: int) -> list[int]:
     """Which of the boxes [n, 4], best first, repeat no better one: of the same label and with a greater overlap.
 
-    At most the first `most` of them.
+    At most the first `most` of them. Empty boxes repeat one another.
     """
     boxes, labels = xywh_of(boxes_xyxy), np.asarray(label_ids)
     falling = np.arange(len(boxes), 0, -1, dtype=np.float32)
