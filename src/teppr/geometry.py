@@ -59,8 +59,8 @@ def suppress(boxes_xyxy: npt.ArrayLike, label_ids: npt.ArrayLike, iou: float, mo
 
     At most the first `most` of them. Empty boxes repeat one another.
     """
-    boxes, labels = xywh_of(boxes_xyxy), np.asarray(label_ids)
-    falling = np.arange(len(boxes), 0, -1, dtype=np.float32)
+    boxes, labels = xywh_of(boxes_xyxy).tolist(), np.asarray(label_ids).tolist()
+    falling = np.arange(len(boxes), 0.0, -1).tolist()
     kept = cv2.dnn.NMSBoxesBatched(boxes, falling, labels, score_threshold=0, nms_threshold=iou)
     return [int(i) for i in kept[:most]]
 

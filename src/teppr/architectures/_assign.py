@@ -59,4 +59,5 @@ def _cost(said: Dense, boxes_xyxy_px: torch.Tensor, label_ids: torch.Tensor, ove
     logits = said.logits[:, label_ids].T
     of_label = binary_cross_entropy_with_logits(logits, overlap, reduction="none") * (overlap - logits.sigmoid()) ** 2
     of_box = -BOX_WEIGHT * overlap.clamp(min=1e-7).log()
-    return (of_label + of_box + 10 ** (away - MIDDLE_STRIDES)).where(inside, NEVER).clamp(max=NEVER)
+    cost: torch.Tensor = of_label + of_box + 10 ** (away - MIDDLE_STRIDES)
+    return cost.where(inside, NEVER).clamp(max=NEVER)

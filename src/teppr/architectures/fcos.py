@@ -78,7 +78,7 @@ class Fcos(Architecture):
         weight = torch.cat(weights)
         total = weight.sum().clamp(min=1)
         return {
-            "quality": _quality_focal_loss(said.logits, wanted) / total,
+            "quality": binary_cross_entropy_with_logits(said.logits, wanted, reduction="sum") / total,
             "boxes": BOX_WEIGHT * (torch.cat(distances) * weight).sum() / total,
         }
 
@@ -109,12 +109,6 @@ def _one_stage(network: torch.nn.Module) -> OneStage:
     if not isinstance(network, OneStage):
         raise BadInput(f"fcos needs a network that it built, got {type(network).__name__}")
     return network
-
-
-def _quality_focal_loss(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-    # https://arxiv.org/abs/2006.04388: the score is to be the box's IoU; what is nearly right hardly counts.
-    loss = binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    return (loss * (wanted - logits.sigmoid()) ** 2).sum()
 
 
 def _as_fed(images: Sequence[torch.Tensor], device: torch.device) -> torch.Tensor:
