@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,15 @@ import torch
 
 from teppr.architectures._assign import MOST_POINTS, assign
 from teppr.architectures._dense import STRIDES_PX, Dense, OneStage
-from teppr.architectures.contract import ARCHITECTURES
-from teppr.testing.architectures import options_for, tiny_samples
+from teppr.architectures.contract import ARCHITECTURES, BuildOptions
+from teppr.testing.architectures import tiny_samples
 
 FCOS = ARCHITECTURES.load("fcos")
 
 
 def build(backbone: str = "mobilenet_v2") -> OneStage:
-    network = FCOS.build(replace(options_for(FCOS, with_masks=False, weights="scratch"), backbone=backbone))
+    options = BuildOptions(label_count=2, image_size_px=128, backbone=backbone, weights="scratch", task="detect")
+    network = FCOS.build(options)
     assert isinstance(network, OneStage)
     return network
 

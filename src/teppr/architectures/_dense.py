@@ -44,7 +44,7 @@ class Plan:
 
 PLANS: Mapping[str, Plan] = MappingProxyType(
     {
-        "mobilenet_v2": Plan(levels={"6": 32, "13": 96, "17": 320}, channels=64, tower=2),
+        "mobilenet_v2": Plan(levels={"6": 32, "13": 96, "16": 160}, channels=64, tower=2),
         "mobilenet_v3_large": Plan(levels={"6": 40, "12": 112, "15": 160}, channels=64, tower=2),
         "resnet18": Plan(levels={"layer2": 128, "layer3": 256, "layer4": 512}, channels=96, tower=2),
         "resnet50": Plan(levels={"layer2": 512, "layer3": 1024, "layer4": 2048}, channels=256, tower=3),
@@ -80,8 +80,9 @@ class OneStage(Embodied):
         super().__init__(options)
         plan = PLANS[options.backbone]
         self.pyramid = pyramid(options, plan.levels, plan.channels)
-        self.label_tower = _tower(plan)
-        self.side_tower = _tower(plan)
+        # The tower looks around each place by itself; the pyramid's own convolutions would cost a tenth more.
+        self.pyramid.fpn.layer_blocks = nn.ModuleList(nn.Identity() for _ in plan.levels)
+        self.tower = _tower(plan)
         self.logits = _answer(plan.channels, options.label_count, -math.log(1 / FIRST_CHANCE_0_1 - 1))
         self.sides = _answer(plan.channels, 4, math.log(FIRST_SIDE_STRIDES))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
@@ -106,10 +107,10 @@ class OneStage(Embodied):
 
     def _level(self, level: torch.Tensor, stride_px: int) -> Dense:
         points = _points(level, stride_px)
-        logits = _by_point(self.logits(self.label_tower(level)))
-        far = _by_point(self.sides(self.side_tower(level))).clamp(max=FARTHEST_LOG).exp() * stride_px
+        seen = self.tower(level)
+        far = _by_point(self.sides(seen)).clamp(max=FARTHEST_LOG).exp() * stride_px
         return Dense(
-            logits=logits,
+            logits=_by_point(self.logits(seen)),
             boxes_xyxy_px=torch.cat([points - far[..., :2], points + far[..., 2:]], dim=2),
             points_xy_px=points,
             strides_px=torch.full_like(points[:, 0], stride_px),
