@@ -35,6 +35,24 @@ def test_overlap_of_boxes_equals_pycocotools(
     np.testing.assert_allclose(ours, np.nan_to_num(theirs), atol=1e-9)
 
 
+sized_boxes = st.lists(
+    st.tuples(st.integers(-20, 60), st.integers(-20, 60), st.integers(1, 60), st.integers(1, 60)), max_size=12
+)
+
+
+@given(sized_boxes, st.lists(st.integers(0, 2), min_size=12, max_size=12), st.integers(1, 12))
+def test_what_is_suppressed_repeats_a_better_box_and_nothing_else_is(
+    given_xywh: list[tuple[int, int, int, int]], labels: list[int], most: int
+) -> None:
+    corners, label_ids = geometry.xyxy_of(given_xywh), np.array(labels)[: len(given_xywh)]
+    kept: list[int] = []
+    for i in range(len(given_xywh)):
+        better = [j for j in kept if label_ids[j] == label_ids[i]]
+        if not (geometry.iou_xyxy(corners[[i]], corners[better]) > 0.4999).any():
+            kept.append(i)
+    assert geometry.suppress(corners, label_ids, 0.4999, most) == kept[:most]
+
+
 def test_clipping_keeps_boxes_inside() -> None:
     assert geometry.clip_xyxy([[-5, 2, 30, 40]], (20, 10)).tolist() == [[0, 2, 20, 10]]
 

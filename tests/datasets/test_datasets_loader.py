@@ -104,6 +104,22 @@ def test_an_image_of_another_size_than_on_record_is_corrupt(tmp_path: Path) -> N
         load_sample(image_of(path, size_wh=(100, 50)), 64, with_masks=False)
 
 
+def test_a_square_is_the_image_stretched_and_so_is_the_truth(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    picture = np.zeros((50, 100, 3), np.uint8)
+    picture[10:30, 10:30] = 200
+    path.write_bytes(encode_png(picture))
+
+    sample = load_sample(image_of(path, Circle(20, 20, 10), size_wh=(100, 50)), 50, with_masks=True, square=True)
+
+    assert sample.image.shape == (3, 50, 50)
+    assert sample.boxes_xyxy_px.tolist() == [[5, 10, 15, 30]]
+    assert sample.image[:, 10:30, 5:15].min() == 200
+    assert sample.masks is not None
+    rows, columns = torch.where(sample.masks[0])
+    assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == [5, 10, 15, 30]
+
+
 def test_a_missing_image_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match=r"gone\.png"):
         load_sample(image_of(tmp_path / "gone.png", size_wh=(9, 9)), 64, with_masks=False)

@@ -13,12 +13,30 @@ from teppr.errors import AlreadyThere, BadFile, BadInput, CriteriaNotMet, Unknow
 from teppr.files import HALF_WRITTEN
 from teppr.problems import PROBLEMS
 from teppr.registry.releases import Registry
+from teppr.registry.runtime import Runtime
+from teppr.testing.datasets import small_snapshot
 from teppr.testing.killing import run_killed
+from teppr.types import Detections
+from teppr.workflow.begin import begin
+from teppr.workflow.compute import Compute
+from teppr.workflow.evaluate import evaluate_run
+from teppr.workflow.experiment import parse_experiment
 from teppr.workflow.model import open_model
 from teppr.workflow.publish import PublishRequest, metric_of, publish
 from teppr.workflow.run import Run, StageState, list_runs
+from teppr.workflow.train import train
 
 pytestmark = pytest.mark.slow
+SQUARES = """
+name: shapes
+dataset: shapes
+architecture: fcos
+train:
+  image_size_px: 96
+  batch_size: 2
+  stages: [{epochs: 8, layers: all, learning_rate: 2.0e-3}]
+  validate_every_epochs: 8
+"""
 REACHED = {"test/map_50": ">= 0.05", "latency_ms_p95": "<= 60000"}
 
 
@@ -33,6 +51,24 @@ def test_a_release_finds_what_its_run_does(released_home: Path) -> None:
     one, other = ours.predict(pixels).at_least(0.1), theirs.predict(pixels).at_least(0.1)
     np.testing.assert_array_equal(one.label_ids, other.label_ids)
     np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=0.05)
+
+
+def test_a_network_of_squares_is_published_as_such_and_finds_the_same_in_batches(home: Path) -> None:
+    small_snapshot(home, images=25)
+    run = begin(parse_experiment(SQUARES, name="shapes.yml"), home)
+    train(run, home, compute=Compute(device="cpu", threads=1))
+    evaluate_run(run, home, device="cpu")
+    publish(run, home, PublishRequest(key="acme-ods-1", accept=REACHED))
+
+    runtime = Runtime(Registry(home).find("acme-ods-1"))
+    assert (runtime.card.square, runtime.card.batch, runtime.card.task) == (True, True, "detect")
+    pictures = [images.read(image.path)[0] for image in find_snapshot(home, "shapes").images("test")]
+    pictures[1] = pictures[1][:, :100]
+    alone = [runtime.predict(picture) for picture in pictures]
+    for one, other in zip(runtime.predict_many([runtime.feed(picture) for picture in pictures]), alone, strict=True):
+        assert isinstance(one, Detections)
+        assert one.size_wh == other.size_wh
+        np.testing.assert_allclose(one.boxes_xyxy_px, other.boxes_xyxy_px, atol=0.05)
 
 
 def test_a_release_says_where_it_comes_from(released_home: Path) -> None:
