@@ -35,7 +35,11 @@ CODE_PACKAGES = (
     "import json; from importlib.metadata import distributions; "
     "print(json.dumps({one.metadata['Name']: one.version for one in distributions()}))"
 )
-CODE_LOAD = "import sys; from teppr.architectures.contract import ARCHITECTURES; ARCHITECTURES.load(sys.argv[1])"
+CODE_LOAD = (
+    "import sys; from teppr.architectures.contract import ARCHITECTURES; ARCHITECTURES.load(sys.argv[1]); "
+    "import teppr.workflow.pipeline"
+)
+"""Not all that cannot go together says so before it is imported."""
 SCRIPT_BYTES = 100_000
 """Larger files of `bin` are programs, not scripts that begin with a path."""
 
