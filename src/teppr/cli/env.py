@@ -21,7 +21,6 @@ PythonName = Annotated[str | None, typer.Option("--python", help="Python: a vers
 Cuda = Annotated[str, typer.Option(help="CUDA of the machine's driver, such as 12.4; default: not judged.")]
 Cudnn = Annotated[str, typer.Option(help="cuDNN of the machine, such as 9.1; default: not judged.")]
 TensorRt = Annotated[str, typer.Option("--tensorrt", help="TensorRT that is wanted too, such as 10.6.")]
-SHOWN_PACKAGES = 8
 
 
 @app.callback()
@@ -113,7 +112,7 @@ def check(
 ) -> None:
     """Say whether what an architecture requires goes together on a machine; nothing is installed.
 
-    Exit code 1 where it does not. What the published tables do not list is not judged, and said to be so.
+    Exit code 1 where it does not. What no published table lists is not judged.
 
     \b
     Examples:
@@ -139,7 +138,7 @@ def check(
     for name, row in judgement.releases.items():
         typer.echo(f"  {name} {row.version}: goes ({sources()[row.source]})")
     if judgement.unjudged:
-        typer.echo(f"  not judged, for no table lists them: {', '.join(_few(judgement.unjudged))}")
+        typer.echo(f"  not judged, for no table lists them: {', '.join(judgement.unjudged)}")
     typer.echo(f"environment: {state}")
 
 
@@ -221,8 +220,3 @@ def _state(one: Environment) -> str:
         return "as wanted" if one.is_as(wanted_of(one.architecture)) else "of other versions: teppr env create"
     except TepprError as error:
         return str(error)
-
-
-def _few(names: tuple[str, ...]) -> list[str]:
-    more = len(names) - SHOWN_PACKAGES
-    return [*names[:SHOWN_PACKAGES], *([f"and {more} more"] if more > 0 else [])]

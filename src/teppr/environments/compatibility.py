@@ -78,7 +78,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """releases: the newest ones that go together, {package: release}; unjudged: packages that the table lacks."""
+    """releases: the newest that go together, {package: release}; unjudged: what is required and the table lacks."""
 
     releases: Mapping[str, Release]
     unjudged: tuple[str, ...]
@@ -110,7 +110,8 @@ def judge(requirements: Sequence[str], machine: Machine, lock: str = "") -> Judg
     if chosen is None:
         said = " and ".join(f"{name}{wanted[name]}" for name in judged)
         raise Impossible(f"no releases of {said} go together{_pairs(judged)}: widen one of them")
-    return Judgement(releases=chosen, unjudged=tuple(name for name in wanted if name not in judged))
+    required = [Requirement(text).name for text in requirements]
+    return Judgement(releases=chosen, unjudged=tuple(name for name in required if name not in judged))
 
 
 def _possible(name: str, wanted: SpecifierSet, machine: Machine) -> list[Release]:

@@ -13,6 +13,7 @@ from teppr.errors import BadExperiment, UnknownName
 from teppr.problems.find import problem_named
 from teppr.tasks.contract import TASKS, Contents, Task
 from teppr.workflow.criteria import check_figure, check_followed
+from teppr.workflow.environment import required_packages
 from teppr.workflow.experiment import Experiment
 from teppr.workflow.facts import NetworkFacts
 from teppr.workflow.run import Run, create_run, run_to_go_on_with
@@ -32,7 +33,7 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     check_feasible(pinned, snapshot, home)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
-        return create_run(home, pinned)
+        return create_run(home, pinned, required_packages(ARCHITECTURES.load(pinned.architecture)))
     earlier.take_over(pinned)
     return earlier
 

@@ -65,10 +65,15 @@ def _ask_git(folder: Path, *arguments: str) -> str | None:
     return asked.stdout.strip()
 
 
+def required_packages(architecture: Blueprint) -> list[str]:
+    """Names of the packages that an architecture requires."""
+    return [Requirement(text).name for text in architecture.requirements]
+
+
 def versions_of(architecture: Blueprint) -> dict[str, str]:
     """The installed versions of what an architecture requires, and of what runs its export."""
-    needed = [Requirement(text).name for text in architecture.requirements]
-    return {name: found for name in (*needed, "onnxruntime") if (found := _version(name))}
+    names = (*required_packages(architecture), "onnxruntime")
+    return {name: found for name in names if (found := _version(name))}
 
 
 def require_training(architecture: str) -> None:

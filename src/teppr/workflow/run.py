@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -144,13 +144,16 @@ class Run:
         return cast("dict[str, Any]", read_json(self.path / "state.json"))
 
 
-def create_run(home: Path, experiment: Experiment) -> Run:
-    """A new run, whole or absent; `experiment` must name its dataset with the version."""
+def create_run(home: Path, experiment: Experiment, packages: Sequence[str] = ()) -> Run:
+    """A new run, whole or absent; `experiment` must name its dataset with the version.
+
+    packages: whose versions are written down beside the usual ones
+    """
     now = datetime.now(UTC)
     path = home / "runs" / f"{experiment.name}-{now:%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
     with whole_folder(path) as folder:
         _write_experiment(folder, experiment)
-        write_json(folder / "environment.json", describe_environment())
+        write_json(folder / "environment.json", describe_environment(packages))
         state = {"created": now.isoformat(timespec="seconds"), "training": experiment.training_fingerprint()}
         write_json(folder / "state.json", {**state, "stages": {}})
     return Run(path)
