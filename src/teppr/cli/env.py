@@ -164,7 +164,7 @@ def remove(
         typer.echo(f"removed {', '.join(gone)}")
 
 
-@app.command("run", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@app.command("run", context_settings={"allow_interspersed_args": False})
 def run_(
     ctx: typer.Context,
     architecture: Architecture,

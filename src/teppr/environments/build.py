@@ -40,6 +40,7 @@ CODE_LOAD = (
     "import teppr.workflow.pipeline"
 )
 """Not all that cannot go together says so before it is imported."""
+VERSION = re.compile(r"\d+\.\d+\.\d+")
 SCRIPT_BYTES = 100_000
 """Larger files of `bin` are programs, not scripts that begin with a path."""
 
@@ -58,7 +59,9 @@ class Python:
         try:
             said = subprocess.run([path, "-c", CODE_VERSION], capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
         except (OSError, subprocess.SubprocessError) as error:
-            raise BadInput(f"{path} must be a Python to make environments with: {error}") from error
+            raise BadInput(f"{path} must be a Python to make environments with: {_why(error)}") from error
+        if not VERSION.fullmatch(said.stdout.strip()):
+            raise BadInput(f"{path} must be a Python to make environments with; asked its version it says nothing")
         return cls(path=path, version=said.stdout.strip())
 
 
@@ -236,6 +239,11 @@ def _installer(asked: Installer) -> str | None:
     if asked == "uv" and found is None:
         raise Missing("uv is not to be found; install it, or say --installer pip")
     return found
+
+
+def _why(error: Exception) -> str:
+    """What a tool said as it failed, or why it could not be run."""
+    return str(getattr(error, "stderr", None) or error).strip()
 
 
 def _found(name: str) -> str:

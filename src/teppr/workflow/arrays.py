@@ -47,7 +47,7 @@ class ArrayCheckpoint:
         if not path.is_file():
             raise BadFile(f"there is no checkpoint {path}")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 content = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, BadZipFile) as error:
             raise Corrupt(f"checkpoint {path} cannot be read: {error}") from error

@@ -42,7 +42,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, *inputs: str, output: str = "", **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:  # noqa: ANN401 - as ONNX has them
         name = output or f"{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [name], **attributes))
         return name
@@ -78,7 +78,7 @@ class _Graph:
 def _cells(graph: _Graph) -> str:
     """As `cells.cell_map`."""
     image = graph.add("Unsqueeze", "image", graph.integers([0]))
-    pooled = {"kernel_shape": [CELL_PX, CELL_PX], "strides": [CELL_PX, CELL_PX]}
+    pooled: dict[str, Any] = {"kernel_shape": [CELL_PX, CELL_PX], "strides": [CELL_PX, CELL_PX]}
     mean = graph.add("AveragePool", image, **pooled)
     mean_of_squares = graph.add("AveragePool", graph.add("Mul", image, image), **pooled)
     variance = graph.add("Sub", mean_of_squares, graph.add("Mul", mean, mean))
