@@ -167,10 +167,10 @@ sys.exit(run_in(Environment.read(Path(sys.argv[1])), sys.argv[2:], threads=3))
 """
 STAND_IN = """#!{python}
 import os, signal, sys, time
-print("words", sys.argv[1:], "threads", os.environ["OMP_NUM_THREADS"], os.environ.get("PYTHONPATH"), flush=True)
 got = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, _: got.append(number))
+print("words", sys.argv[1:], "threads", os.environ["OMP_NUM_THREADS"], os.environ.get("PYTHONPATH"), flush=True)
 if "die" in sys.argv:
     os.kill(os.getpid(), signal.SIGKILL)
 while "wait" in sys.argv and not got:

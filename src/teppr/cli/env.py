@@ -169,8 +169,11 @@ def run_(
     ctx: typer.Context,
     architecture: Architecture,
     words: Annotated[list[str], typer.Argument(help="A command of teppr with its options.")],
+    as_json: Json = False,
 ) -> None:
     """Run any command of teppr in an architecture's environment; its exit code is this one's.
+
+    Options before the architecture are this command's; --json is passed on.
 
     \b
     Examples:
@@ -184,7 +187,7 @@ def run_(
     if environment is None:
         there = [one.architecture for one in list_environments(session.settings.home)]
         raise UnknownName.of("environment of architecture", architecture, there)
-    go_to(session, environment, [*session.frame, *words])
+    go_to(session, environment, [*session.frame, *words, *(["--json"] if as_json else [])])
 
 
 def _python(name: str | None) -> Python:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ from teppr.environments.wanted import EXTRA, Wanted
 from teppr.errors import AlreadyThere, BadInput, Missing
 from teppr.files import HALF_WRITTEN, alone_in, sweep
 from teppr.progress import QUIET, Progress
+from teppr.settings import variables_for_others
 
 Installer: TypeAlias = Literal["auto", "uv", "pip"]
 STEPS = 4
@@ -190,7 +190,7 @@ class _Building:
             command = [self.uv, "venv", "--quiet", "--python", self.python.path, self.half]
         else:
             command = [self.python.path, "-m", "venv", self.half]
-        self.log.run(command, clean_environment())
+        self.log.run(command, variables_for_others())
 
     def _install(self) -> None:
         program = program_of(self.half)
@@ -209,28 +209,22 @@ class _Building:
             else:
                 command = [program, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
                 command += ["--progress-bar", "off"]
-            self.log.run([*command, *words], clean_environment())
+            self.log.run([*command, *words], variables_for_others())
 
     def _check(self) -> None:
         program = program_of(self.half)
         check = [self.uv, "pip", "check", "--python", program] if self.uv else [program, "-m", "pip", "check"]
-        self.log.run(check, clean_environment())
-        self.log.run([program, "-P", "-c", CODE_LOAD, self.wanted.architecture], clean_environment())
+        self.log.run(check, variables_for_others())
+        self.log.run([program, "-P", "-c", CODE_LOAD, self.wanted.architecture], variables_for_others())
 
     def _ask(self, code: str) -> str:
         command = [str(program_of(self.half)), "-P", "-c", code]
-        return subprocess.run(command, capture_output=True, text=True, check=True, env=clean_environment()).stdout  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=variables_for_others()).stdout  # noqa: S603
 
     def _lock(self, built: Environment) -> str:
         ours = {one.name for one in (self.wanted.teppr, self.wanted.package) if one} | {"pip", "setuptools"}
         lines = [f"{name}=={version}\n" for name, version in built.packages.items() if name not in ours]
         return "".join([f"# The environment of {built.architecture}, Python {built.python}.\n", *lines])
-
-
-def clean_environment() -> dict[str, str]:
-    """The variables of this process without those that say where another Python finds its packages."""
-    ours = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
-    return {name: value for name, value in os.environ.items() if name not in ours}
 
 
 def _installer(asked: Installer) -> str | None:
