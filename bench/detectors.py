@@ -32,12 +32,11 @@ LABELS = (LabelInfo(name="red", color="#e63c32"), LabelInfo(name="green", color=
 
 def learned(folder: Path) -> Iterator[Bundle]:
     """A bundle of each architecture that finds boxes."""
-    from teppr.architectures.contract import ARCHITECTURES
+    from teppr.architectures.contract import ARCHITECTURES, torch_architecture
     from teppr.testing.architectures import learn, options_for, tiny_samples
 
-    for architecture in map(ARCHITECTURES.load, ARCHITECTURES.names()):
-        if "detect" not in architecture.tasks:
-            continue
+    boxed = [name for name in ARCHITECTURES.names() if "detect" in ARCHITECTURES.load(name).tasks]
+    for architecture in map(torch_architecture, boxed):
         network = architecture.build(options_for(architecture, task="detect", label_count=len(LABELS)))
         learn(architecture, network, tiny_samples(12, task="detect"))
         own = folder / architecture.name

@@ -300,7 +300,8 @@ ERRANDS: Mapping[str, Callable[[httpx.Client, bytes, str], int]] = MappingProxyT
 def main(words: Sequence[str] | None = None) -> None:
     """Hold a drill, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    drills = parser.add_subparsers(required=True)
+    parser.set_defaults(drill=lambda _: parser.print_help())
+    drills = parser.add_subparsers()
     killing = drills.add_parser("kills")
     killing.add_argument("--seconds", type=float, default=60, help="for each kind of process")
     killing.set_defaults(drill=kills)

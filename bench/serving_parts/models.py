@@ -100,11 +100,11 @@ def _scenes() -> Iterator[Picture]:
 def _mask_rcnn(folder: Path) -> ModelCard:
     import torch
 
-    from teppr.architectures.contract import ARCHITECTURES, BuildOptions
+    from teppr.architectures.contract import BuildOptions, torch_architecture
 
     labels = (KANGAROO,) if _photos() else LABELS
     torch.manual_seed(7)
-    architecture = ARCHITECTURES.load("mask_rcnn")
+    architecture = torch_architecture("mask_rcnn")
     network = architecture.build(
         BuildOptions(
             label_count=len(labels),

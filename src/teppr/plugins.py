@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -39,6 +39,18 @@ class Plugins(Generic[PluginT]):
     def names(self) -> list[str]:
         """Names of all, sorted."""
         return sorted({*self._own(), *self._installed()})
+
+    def is_own(self, name: str) -> bool:
+        """Whether it is a file of ours, and not an installed package's."""
+        return name in self._own()
+
+    def package_of(self, name: str) -> Distribution | None:
+        """The installed package that brings the plug-in `name`; None for one of ours. Raises UnknownName."""
+        if self.is_own(name):
+            return None
+        if name not in self._installed():
+            raise UnknownName.of(self.noun, name, self.names())
+        return self._installed()[name].dist
 
     def load(self, name: str) -> PluginT:
         """The plug-in `name`; raises UnknownName listing the choices, BrokenPlugin with the cause."""

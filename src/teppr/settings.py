@@ -20,6 +20,8 @@ FILE_NAME = "teppr.toml"
 NOT_SETTINGS = frozenset({"TEPPR_TEST_DATA"})
 """Variables of the same prefix that are for the tests of teppr, not for teppr."""
 
+OF_THIS_PYTHON = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"})
+
 Megapixels = Annotated[float, Field(gt=0, le=178)]
 """Beyond 178.9 the decoder opens nothing (`images.MOST_PIXELS`)."""
 
@@ -156,6 +158,13 @@ class Settings(BaseModel):
     def thread_count(self) -> int:
         """The threads of one process, the default filled in."""
         return self.threads or os.cpu_count() or 1
+
+
+def variables_for_others() -> dict[str, str]:
+    """The variables of this process for one of another environment: without those that say where Python has its
+    packages.
+    """
+    return {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
 
 
 def load(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: object) -> Settings:

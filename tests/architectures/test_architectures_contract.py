@@ -1,6 +1,6 @@
 import pytest
 
-from teppr.architectures.contract import ARCHITECTURES, Architecture
+from teppr.architectures.contract import ARCHITECTURES, Architecture, torch_architecture
 from teppr.testing.architectures import ArchitectureContract
 
 
@@ -9,4 +9,4 @@ class TestEveryArchitecture(ArchitectureContract):
     @pytest.fixture(scope="class", params=ARCHITECTURES.names())
     @classmethod
     def architecture(cls, request: pytest.FixtureRequest) -> Architecture:
-        return ARCHITECTURES.load(request.param)
+        return torch_architecture(request.param)

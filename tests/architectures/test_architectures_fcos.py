@@ -7,10 +7,10 @@ import torch
 
 from teppr.architectures._assign import MOST_POINTS, assign
 from teppr.architectures._dense import STRIDES_PX, Dense, OneStage
-from teppr.architectures.contract import ARCHITECTURES, BuildOptions
+from teppr.architectures.contract import BuildOptions, torch_architecture
 from teppr.testing.architectures import tiny_samples
 
-FCOS = ARCHITECTURES.load("fcos")
+FCOS = torch_architecture("fcos")
 
 
 def build(backbone: str = "mobilenet_v2") -> OneStage:

@@ -7,10 +7,10 @@ import torch
 from teppr.architectures import _weights
 from teppr.architectures._rcnn import Rcnn
 from teppr.architectures._weights import imagenet_state, state_of_file
-from teppr.architectures.contract import ARCHITECTURES, BuildOptions
+from teppr.architectures.contract import BuildOptions, torch_architecture
 from teppr.errors import BadFile, Corrupt, Missing
 
-MASK_RCNN = ARCHITECTURES.load("mask_rcnn")
+MASK_RCNN = torch_architecture("mask_rcnn")
 
 
 def build(weights: str, *, backbone: str = "mobilenet_v2", image_size_px: int = 320, with_masks: bool = False) -> Rcnn:

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -198,7 +199,8 @@ def test_a_full_cache_takes_no_more(home: Path) -> None:
 
 def test_samples_go_through_a_torch_loader(home: Path) -> None:
     samples = SampleDataset(small_snapshot(home), "train", load=loading(64))
-    loader = torch.utils.data.DataLoader(samples, batch_size=4, collate_fn=list)
+    dataset = cast("torch.utils.data.Dataset[Sample]", samples)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=4, collate_fn=list)
 
     assert [len(batch) for batch in loader] == [4, 2]
     assert pickle.loads(pickle.dumps(samples[0])).image_id == samples[0].image_id  # noqa: S301 - as workers do

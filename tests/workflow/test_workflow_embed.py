@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from teppr.architectures.contract import ARCHITECTURES, BuildOptions
+from teppr.architectures.contract import BuildOptions, torch_architecture
 from teppr.cli.main import run
 from teppr.errors import AlreadyThere, BadInput, Corrupt, UnknownName
 from teppr.images import Pixels, encode_png, find, read
@@ -36,7 +36,7 @@ def teppr(home: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
 def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """A Mask R-CNN with the features of ImageNet, as published."""
     torch.manual_seed(7)
-    architecture = ARCHITECTURES.load("mask_rcnn")
+    architecture = torch_architecture("mask_rcnn")
     options = BuildOptions(
         label_count=1, image_size_px=224, backbone="mobilenet_v2", weights="imagenet", task="segment"
     )

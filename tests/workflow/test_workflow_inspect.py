@@ -17,7 +17,8 @@ from teppr.workflow.batches import load_batches
 from teppr.workflow.begin import begin
 from teppr.workflow.experiment import Experiment, parse_experiment
 from teppr.workflow.inspect import inspect_training, write_inspection
-from teppr.workflow.train import Training, never
+from teppr.workflow.interrupt import never
+from teppr.workflow.train import Training
 
 EXPERIMENT = """
 name: shapes

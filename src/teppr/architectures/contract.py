@@ -1,16 +1,23 @@
 """What a network architecture is: how to build, train, predict and export; one file each.
 
-This module names torch only in annotations, so that listing architectures needs no training framework.
+`Architecture` is one of PyTorch, which teppr trains step by step; `SelfTaught` is one of any other framework, which
+trains itself and is fed and kept as plain arrays. This module names torch only in annotations, so that listing
+architectures needs no training framework.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+from teppr.errors import BadInput
+from teppr.images import Pixels
 from teppr.plugins import Plugins
 from teppr.samples import Sample
 from teppr.types import Detections
@@ -18,7 +25,24 @@ from teppr.types import Detections
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["ARCHITECTURES", "Architecture", "BuildOptions", "Exported", "Sample", "Trainable"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "Arrays",
+    "Blueprint",
+    "BuildOptions",
+    "Epoch",
+    "Example",
+    "Exported",
+    "LearnOptions",
+    "Sample",
+    "SelfTaught",
+    "Trainable",
+    "torch_architecture",
+]
+
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""A network as plain arrays by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +93,54 @@ class Exported:
     embedding_size: int = 0
 
 
-class Architecture(ABC):
-    """A network architecture; stateless: the network is passed in and out."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Example:
+    """One image with its truth, as arrays, as a network of any framework is fed.
+
+    pixels: uint8 [height, width, 3], RGB, resized (`teppr.images.resize_for_network`)
+    boxes_xyxy_px: [n, 4] in these pixels: around each object; the whole image for each label of the image as such
+    label_ids: [n], from 0
+    """
+
+    pixels: Pixels
+    boxes_xyxy_px: npt.NDArray[np.float32]
+    label_ids: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnOptions:
+    """How a `SelfTaught` architecture learns.
+
+    epochs: in all; epochs_done: of these, after which training was cut off
+    weights: those after `epochs_done`, to go on from; empty at the start
+    """
+
+    label_count: int
+    image_size_px: int
+    backbone: str
+    task: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    epochs_done: int = 0
+    weights: Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Epoch:
+    """What came of one more epoch: the network, and the named losses (their sum is what is minimised)."""
+
+    weights: Arrays
+    losses: Mapping[str, float]
+
+
+class Blueprint(ABC):
+    """What every architecture says of itself, whatever its framework; stateless: the network is passed in and out.
+
+    One whose framework lives in an environment of its own must be importable without it.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -79,6 +149,9 @@ class Architecture(ABC):
     framework: ClassVar[str]
     requirements: ClassVar[tuple[str, ...]]
     """Packages as pip wants them."""
+    lock: ClassVar[str] = ""
+    """Exact versions for an environment of its own, `name==version` a line as `pip freeze` writes them; empty =
+    those that are newest when the environment is made."""
     backbones: ClassVar[tuple[str, ...]]
     """The first is the default."""
     image_sizes_px: ClassVar[tuple[int, int]]
@@ -87,6 +160,10 @@ class Architecture(ABC):
     """Images are stretched to a square, in training as in prediction, so that any of them form a batch."""
     stages: ClassVar[tuple[str, ...]]
     """Names for the layers that a training stage may train: "heads", "all"."""
+
+
+class Architecture(Blueprint):
+    """A network architecture of PyTorch."""
 
     @abstractmethod
     def build(self, options: BuildOptions) -> torch.nn.Module:
@@ -115,4 +192,39 @@ class Architecture(ABC):
         """
 
 
-ARCHITECTURES: Plugins[Architecture] = Plugins("teppr.architectures", Architecture, "architecture")  # type: ignore[type-abstract]
+class SelfTaught(Blueprint):
+    """A network architecture of any other framework: it sees to its own training, and its network is plain arrays.
+
+    It learns in one stage, from scratch, from images that are not changed at random.
+    """
+
+    stages: ClassVar[tuple[str, ...]] = ("all",)
+
+    @abstractmethod
+    def learn(self, examples: Sequence[Example], options: LearnOptions) -> Iterator[Epoch]:
+        """Train, an epoch whenever the next is asked for, from `epochs_done` to `epochs`; examples are decoded at each
+        access. Nobody may ask for all.
+        """
+
+    @abstractmethod
+    def predict(
+        self, weights: Arrays, images: Sequence[Pixels], sizes_wh: Sequence[tuple[int, int]]
+    ) -> list[Detections]:
+        """Detections of images as the network is fed, in the pixels of the originals `sizes_wh`; all that score at
+        least 0.05, at most 100 an image.
+        """
+
+    @abstractmethod
+    def export(self, weights: Arrays, folder: Path, image_size_px: int) -> Exported:
+        """Write ONNX into `folder`, as `Architecture.export`."""
+
+
+ARCHITECTURES: Plugins[Blueprint] = Plugins("teppr.architectures", Blueprint, "architecture")
+
+
+def torch_architecture(name: str) -> Architecture:
+    """The architecture `name`, which must be one of PyTorch; raises UnknownName, BrokenPlugin, BadInput for others."""
+    found = ARCHITECTURES.load(name)
+    if not isinstance(found, Architecture):
+        raise BadInput(f"architecture {name} is one of {found.framework}; here one of PyTorch is needed")
+    return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from teppr.cli.dataset_options import Reference
+from teppr.cli.elsewhere import go_where_it_runs
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress, say_next
 from teppr.errors import BadImage
 
@@ -99,15 +100,14 @@ def inspect(
       teppr dataset inspect signs.yml
       teppr dataset inspect signs.yml --count 30 --epochs 4 --out fed/
     """
-    from teppr.workflow.environment import require_training
-
-    require_training()
     from teppr.workflow.experiment import read_experiment
-    from teppr.workflow.inspect import inspect_training, write_inspection
 
     session: Session = ctx.obj
     settings = session.settings
     asked = read_experiment(experiment)
+    go_where_it_runs(session, asked.architecture)
+    from teppr.workflow.inspect import inspect_training, write_inspection
+
     with progress(f"Inspect {asked.name}") as bar:
         seen = inspect_training(
             asked, settings.home, count=count, epochs=epochs, max_pixels=settings.max_image_pixels, progress=bar

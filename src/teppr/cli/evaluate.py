@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from teppr.cli.elsewhere import architecture_of, go_where_it_runs
 from teppr.cli.runs import named_run
 from teppr.cli.session import Json, Session, print_json, print_table, progress, say_next
 from teppr.errors import BadInput, UnknownName
@@ -46,7 +47,9 @@ def evaluate(
     elif model is None:
         raise BadInput("give a run or a model, or --truth FILE and --predictions FILE: teppr evaluate --help")
     else:
-        _model(ctx.obj, model, dataset, tuple(split or ()), as_json=as_json)
+        session: Session = ctx.obj
+        go_where_it_runs(session, architecture_of(session.settings.home, model))
+        _model(session, model, dataset, tuple(split or ()), as_json=as_json)
 
 
 def _files(
@@ -95,9 +98,6 @@ def _model(session: Session, reference: str, dataset: str | None, splits: tuple[
 
 
 def _measured_run(settings: Settings, reference: str, common: Mapping[str, Any]) -> dict[str, Any]:
-    from teppr.workflow.environment import require_training
-
-    require_training()
     from teppr.workflow.compute import Compute
     from teppr.workflow.evaluate import evaluate_run
 

@@ -43,6 +43,8 @@ COMMANDS: dict[str, Entry] = {
     "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
+    "architectures": Entry("architectures", "architectures", WORKFLOW, "List the networks, and where each runs."),
+    "env": Entry("env", "app", WORKFLOW, "Make, list, check and remove environments of architectures' own."),
     "model": Entry("model", "app", WORKFLOW, "List, show, verify and import published models."),
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP: queue, model servers and web at once."),
     "up": Entry("up", "up", SERVICE, "The same in the background, as teppr.toml says."),
@@ -89,7 +91,7 @@ def teppr(
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
         raise typer.Exit
-    ctx.obj = Session(home=home, config=config)
+    ctx.obj = Session(home=home, config=config, words=ctx.obj or ())
 
 
 def build(asked: str | None) -> typer.Typer:
@@ -135,7 +137,7 @@ def run(arguments: list[str]) -> int:
     frame, words = _frame_and_command(arguments)
     asked = next((word for word in words if word in COMMANDS), None)
     try:
-        build(asked)([*frame, *words], prog_name="teppr")
+        build(asked)([*frame, *words], prog_name="teppr", obj=[*frame, *words])
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     except BrokenPipeError:

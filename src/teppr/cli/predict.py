@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from teppr.cli.elsewhere import architecture_of, go_where_it_runs
 from teppr.cli.session import Json, Session, note, print_json, print_table, progress
 
 
@@ -44,6 +45,7 @@ def predict(
     from teppr.workflow.predict import find_pictures, predict_files, saves_of
 
     session: Session = ctx.obj
+    go_where_it_runs(session, architecture_of(session.settings.home, model))
     wanted = saves_of(save)
     pictures = find_pictures(inputs)
     settings = session.settings

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teppr.cli.elsewhere import architecture_of, go_where_it_runs
 from teppr.cli.runs import named_run
 from teppr.cli.session import Json, Session, note, print_json, progress, say_next
 from teppr.errors import BadInput, CriteriaNotMet
@@ -42,13 +43,12 @@ def publish(
       teppr publish exp.yml --force --why 'first model, for pre-labelling only'
     """  # noqa: D301 - the \b is for the help's layout
     from teppr.cli.model import print_verdicts
-    from teppr.workflow.environment import require_training
-
-    require_training()
-    from teppr.workflow.publish import publish as publish_run
 
     session: Session = ctx.obj
     settings = session.settings
+    go_where_it_runs(session, architecture_of(settings.home, run))
+    from teppr.workflow.publish import publish as publish_run
+
     found = named_run(settings.home, run)
     request = _request(found, key, accept, force=force, why=why)
     try:

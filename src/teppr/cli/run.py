@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teppr.cli.elsewhere import go_where_it_runs
 from teppr.cli.session import Json, Session, note, print_json, progress
 
 if TYPE_CHECKING:
@@ -34,18 +35,18 @@ def run(
       teppr run signs.yml
       teppr run signs.yml --json
     """  # noqa: D301 - the \b is for the help's layout
-    from teppr.workflow.environment import require_training
-
-    require_training()
-    from teppr.workflow.begin import begin
-    from teppr.workflow.compute import Compute
     from teppr.workflow.experiment import read_experiment
-    from teppr.workflow.interrupt import stop_on_signals
-    from teppr.workflow.pipeline import Pipeline
 
     session: Session = ctx.obj
     settings = session.settings
-    begun = begin(read_experiment(experiment), settings.home, fresh=fresh)
+    asked = read_experiment(experiment)
+    go_where_it_runs(session, asked.architecture)
+    from teppr.workflow.begin import begin
+    from teppr.workflow.compute import Compute
+    from teppr.workflow.interrupt import stop_on_signals
+    from teppr.workflow.pipeline import Pipeline
+
+    begun = begin(asked, settings.home, fresh=fresh)
     note(f"run {begun.id} in {begun.path}")
     verdicts = []
     with stop_on_signals() as stop:

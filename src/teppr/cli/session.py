@@ -32,9 +32,13 @@ WIDE = 110
 
 
 class Session:
-    """One call of `teppr`: settings are read when first needed."""
+    """One call of `teppr`: settings are read when first needed.
 
-    def __init__(self, *, home: Path | None = None, config: Path | None = None) -> None:
+    words: all that it was called with
+    """
+
+    def __init__(self, *, home: Path | None = None, config: Path | None = None, words: Sequence[str] = ()) -> None:
+        self.words = list(words)
         self._home = home
         self._config = config
 

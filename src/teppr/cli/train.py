@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teppr.cli.elsewhere import go_where_it_runs
 from teppr.cli.session import Json, Session, note, print_json, progress, say_next
 from teppr.errors import BadInput
 
@@ -37,16 +38,14 @@ def train(
       teppr train --resume signs-20261122-091500-3f9a
       tensorboard --logdir teppr-home/runs
     """  # noqa: D301 - the \b is for the help's layout
-    from teppr.workflow.environment import require_training
-
-    require_training()
-    from teppr.workflow.compute import Compute
-    from teppr.workflow.interrupt import stop_on_signals
-    from teppr.workflow.run import StageState
-    from teppr.workflow.train import train as train_run
-
     session: Session = ctx.obj
     settings = session.settings
+    go_where_it_runs(session, _architecture(settings.home, experiment, resume))
+    from teppr.workflow.compute import Compute
+    from teppr.workflow.interrupt import stop_on_signals
+    from teppr.workflow.learn import learn
+    from teppr.workflow.run import StageState
+
     run = _run(settings.home, experiment, resume, fresh=fresh)
     if run.stage("train") is StageState.FINISHED:
         note(f"run {run.id} is trained already; --fresh begins a new one")
@@ -54,10 +53,21 @@ def train(
         note(f"run {run.id} in {run.path}")
     compute = Compute(device=device or settings.device, threads=settings.thread_count)
     with progress("training") as bar, stop_on_signals() as stop:
-        train_run(run, settings.home, compute=compute, progress=bar, stop=stop, max_pixels=settings.max_image_pixels)
+        learn(run, settings.home, compute=compute, progress=bar, stop=stop, max_pixels=settings.max_image_pixels)
     _say(session, run, as_json=as_json)
     if run.stage("train") is not StageState.FINISHED:
         raise typer.Exit(1)
+
+
+def _architecture(home: Path, experiment: Path | None, resume: str | None) -> str:
+    from teppr.workflow.experiment import read_experiment
+    from teppr.workflow.run import find_run
+
+    if (experiment is None) == (resume is None):
+        raise BadInput("give an experiment file, or a run to go on with: teppr train FILE, teppr train --resume RUN")
+    if resume is not None:
+        return find_run(home, resume).experiment.architecture
+    return read_experiment(experiment or Path()).architecture
 
 
 def _run(home: Path, experiment: Path | None, resume: str | None, *, fresh: bool) -> Run:
@@ -65,8 +75,6 @@ def _run(home: Path, experiment: Path | None, resume: str | None, *, fresh: bool
     from teppr.workflow.experiment import read_experiment
     from teppr.workflow.run import find_run
 
-    if (experiment is None) == (resume is None):
-        raise BadInput("give an experiment file, or a run to go on with: teppr train FILE, teppr train --resume RUN")
     if resume is not None:
         return find_run(home, resume)
     return begin(read_experiment(experiment or Path()), home, fresh=fresh)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-import torch
 
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.errors import Corrupt
@@ -20,7 +19,7 @@ MIN_SIDE_PX = 1.0
 """Boxes that resizing made thinner are widened to this: networks refuse empty ones, and none may be lost."""
 
 
-class SampleDataset(torch.utils.data.Dataset[Sample]):
+class SampleDataset:
     """The images of one split as samples, in the dataset's order.
 
     load: makes a sample of an image
@@ -68,6 +67,8 @@ def load_sample(
     max_pixels: larger images are refused before they are decoded (setting max_image_megapixels)
     Crowd regions are left out: they stand for many objects and are not trained on.
     """
+    import torch  # here alone: whoever is fed plain arrays has no PyTorch
+
     resized = read_resized(image, image_size_px, square=square, max_pixels=max_pixels)
     height, width = resized.shape[:2]
     scale_xy = width / image.size_wh[0], height / image.size_wh[1]
@@ -92,6 +93,8 @@ def load_lines(image: SnapshotImage, image_size_px: int, *, square: bool, max_pi
 
     Their points lie so near each other that none is lost of a line of which a part is moved out of the image.
     """
+    import torch  # here alone: whoever is fed plain arrays has no PyTorch
+
     resized = read_resized(image, image_size_px, square=square, max_pixels=max_pixels)
     height, width = resized.shape[:2]
     scale_xy = width / image.size_wh[0], height / image.size_wh[1]

@@ -1,22 +1,25 @@
-"""The beginning of a run: the dataset's version pinned, an earlier run of the same training found, weights chosen."""
+"""The beginning of a run: the dataset's version pinned, an earlier run of the same training found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-import torch
-
-from teppr.architectures.contract import ARCHITECTURES, Architecture
+from teppr.architectures.contract import ARCHITECTURES, Blueprint, SelfTaught
 from teppr.datasets.snapshot import Snapshot, find_snapshot
-from teppr.errors import BadExperiment, BadFile, UnknownName
+from teppr.errors import BadExperiment, UnknownName
 from teppr.problems.find import problem_named
-from teppr.registry.releases import Registry
 from teppr.tasks.contract import TASKS, Contents, Task
-from teppr.workflow.checkpoint import Checkpoint, NetworkFacts
 from teppr.workflow.criteria import check_figure, check_followed
+from teppr.workflow.environment import required_packages
 from teppr.workflow.experiment import Experiment
-from teppr.workflow.run import Run, create_run, find_run, run_to_go_on_with
+from teppr.workflow.facts import NetworkFacts
+from teppr.workflow.run import Run, create_run, run_to_go_on_with
+
+SELF_TAUGHT_DEFAULTS: Mapping[str, Any] = MappingProxyType({"weights": "scratch", "augment": ()})
+"""Of the section `train`, for an architecture that sees to its own training."""
 
 
 def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
@@ -30,7 +33,7 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     check_feasible(pinned, snapshot, home)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
-        return create_run(home, pinned)
+        return create_run(home, pinned, required_packages(ARCHITECTURES.load(pinned.architecture)))
     earlier.take_over(pinned)
     return earlier
 
@@ -62,7 +65,20 @@ def check_feasible(experiment: Experiment, snapshot: Snapshot, home: Path) -> No
         snapshot.check_split("train")
     except UnknownName as error:
         raise BadExperiment(f"dataset: {error}") from error
+    if isinstance(architecture, SelfTaught):
+        _check_self_taught(architecture, experiment)
     _check_figures(experiment, task_of(experiment, snapshot, home))
+
+
+def _check_self_taught(architecture: SelfTaught, experiment: Experiment) -> None:
+    train = experiment.train
+    learns = f"{architecture.name} sees to its own training"
+    if train.weights != "scratch":
+        raise BadExperiment(f"train.from must be scratch, for {learns}, got {train.weights!r}")
+    if train.augment:
+        raise BadExperiment(f"train.augment must be [], for {learns}, got {', '.join(train.augment)}")
+    if len(train.stages) > 1:
+        raise BadExperiment(f"train.stages must be one, for {learns}, got {len(train.stages)}")
 
 
 def task_of(experiment: Experiment, snapshot: Snapshot, home: Path) -> Task:
@@ -102,7 +118,7 @@ def _check_figures(experiment: Experiment, task: Task) -> None:
         raise BadExperiment(f"{error}; the dataset is for {task.title}") from error
 
 
-def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture, task: Task) -> NetworkFacts:
+def facts_of(run: Run, snapshot: Snapshot, architecture: Blueprint, task: Task) -> NetworkFacts:
     """What the run's network is."""
     experiment = run.experiment
     return NetworkFacts(
@@ -117,44 +133,13 @@ def facts_of(run: Run, snapshot: Snapshot, architecture: Architecture, task: Tas
     )
 
 
-def new_network(home: Path, origin: str, facts: NetworkFacts, architecture: Architecture) -> torch.nn.Module:
-    """The network with its weights at the start, as `train.from` says; the random state is the caller's.
-
-    From an earlier network all tensors of the same shape are taken; heads for other labels begin anew.
-    """
-    if origin in {"imagenet", "scratch"}:
-        return architecture.build(facts.build_options(origin))
-    path = _weights_path(home, origin)
-    try:
-        earlier = Checkpoint.read(path)
-    except BadFile:
-        return architecture.build(facts.build_options(str(path)))
-    network = architecture.build(facts.build_options("given"))
-    wanted: Mapping[str, torch.Tensor] = network.state_dict()
-    fitting = {n: value for n, value in earlier.weights.items() if n in wanted and wanted[n].shape == value.shape}
-    network.load_state_dict(fitting, strict=False)
-    return network
-
-
-def _weights_path(home: Path, origin: str) -> Path:
-    if Path(origin).is_file():
-        return Path(origin)
-    try:
-        return find_run(home, origin).best
-    except UnknownName as no_run:
-        try:
-            run = Registry(home).release(origin).record.run
-        except UnknownName as no_release:
-            raise BadExperiment(
-                f"train.from must be imagenet, scratch, a file, a run or a release, got {origin!r}: "
-                f"{no_run}; {no_release}"
-            ) from no_release
-    return find_run(home, run).best
-
-
 def _pinned(experiment: Experiment, snapshot: Snapshot, home: Path) -> Experiment:
     # A folder is named by its path, so that the run finds it again from anywhere.
     folder, sign, fold = experiment.dataset.partition("#")
     reference = f"{snapshot.path}{sign}{fold}" if Path(folder).is_dir() else snapshot.reference
     train = experiment.train.judged_by(task_of(experiment, snapshot, home))
+    if isinstance(ARCHITECTURES.load(experiment.architecture), SelfTaught):
+        # What it cannot do is refused where it is asked for, and left out where it is only the default.
+        given = train.model_fields_set
+        train = train.model_copy(update={k: v for k, v in SELF_TAUGHT_DEFAULTS.items() if k not in given})
     return experiment.model_copy(update={"dataset": reference, "train": train})

@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from teppr.architectures.contract import ARCHITECTURES, Architecture, BuildOptions
+from teppr.architectures.contract import Architecture, Exported, torch_architecture
 from teppr.errors import BadFile, Corrupt
 from teppr.files import whole_file
 from teppr.images import Pixels, resize_for_network
-from teppr.types import Detections, LabelInfo
+from teppr.types import Detections
+from teppr.workflow.facts import NetworkFacts
 
 FORMAT = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkFacts:
-    """What a network is and where it comes from.
-
-    task: what it learned, by name
-    dataset: reference of the version it was trained on; problem: that dataset's
-    run: id of the run; epoch: epochs that were finished
-    metrics: as validated when the checkpoint was written, {"val/map_50": 0.81, ...}
-    """
-
-    architecture: str
-    backbone: str
-    image_size_px: int
-    labels: tuple[LabelInfo, ...]
-    task: str
-    problem: str
-    dataset: str
-    run: str
-    epoch: int = 0
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-    def build_options(self, weights: str) -> BuildOptions:
-        """What the architecture builds such a network from."""
-        return BuildOptions(
-            label_count=len(self.labels),
-            image_size_px=self.image_size_px,
-            backbone=self.backbone,
-            weights=weights,
-            task=self.task,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +34,12 @@ class Checkpoint:
 
     def write(self, path: Path) -> None:
         """Whole or absent."""
-        facts = asdict(self.facts) | {"labels": [(label.name, label.color) for label in self.facts.labels]}
-        content = {"format": FORMAT, "facts": facts, "weights": dict(self.weights), "training": dict(self.training)}
+        content = {
+            "format": FORMAT,
+            "facts": self.facts.as_dict(),
+            "weights": dict(self.weights),
+            "training": dict(self.training),
+        }
         with whole_file(path) as file:
             torch.save(content, file)
 
@@ -84,9 +57,8 @@ class Checkpoint:
         facts = content["facts"]
         if content["format"] == 1:  # of boxes, and of masks where it said so
             facts["task"] = "segment" if facts.pop("with_masks") else "detect"
-        labels = tuple(LabelInfo(name=name, color=color) for name, color in facts["labels"])
         return cls(
-            facts=NetworkFacts(**{**facts, "labels": labels}),
+            facts=NetworkFacts.from_dict(facts),
             weights=content["weights"],
             training=content["training"],
         )
@@ -107,11 +79,15 @@ class Trained:
         image = torch.from_numpy(fed.transpose(2, 0, 1).copy())
         return self.architecture.predict(self.network, [image], [(width, height)])[0]
 
+    def export(self, folder: Path) -> Exported:
+        """Write ONNX into the folder."""
+        return self.architecture.export(self.network, folder, self.facts.image_size_px)
+
 
 def open_checkpoint(path: Path, device: torch.device | None = None) -> Trained:
     """The network in a checkpoint file, on the CPU unless a device is given; raises BadFile or Corrupt."""
     checkpoint = Checkpoint.read(path)
-    architecture = ARCHITECTURES.load(checkpoint.facts.architecture)
+    architecture = torch_architecture(checkpoint.facts.architecture)
     network = architecture.build(checkpoint.facts.build_options("given"))
     try:
         network.load_state_dict(cast("dict[str, Any]", checkpoint.weights))

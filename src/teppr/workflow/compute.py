@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
-from torch.utils import deterministic
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from teppr.errors import BadSettings, Missing
+
+if TYPE_CHECKING:
+    import torch
 
 FILL = "fill_uninitialized_memory"
 """A switch that PyTorch's types do not know of."""
@@ -29,6 +31,8 @@ class Compute:
     @property
     def torch_device(self) -> torch.device:
         """The device; raises Missing where there is no such GPU."""
+        import torch
+
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
@@ -40,8 +44,17 @@ class Compute:
         return device
 
     @contextmanager
-    def ready(self) -> Iterator[torch.device]:
-        """The device, with threads set and, on the CPU, only repeatable algorithms, for as long as the block runs."""
+    def ready(self) -> Iterator[None]:
+        """Threads set and, on the CPU, only repeatable algorithms, for as long as the block runs.
+
+        Where PyTorch is not installed, nothing of it can be set: other frameworks see to themselves.
+        """
+        if find_spec("torch") is None:
+            yield
+            return
+        import torch
+        from torch.utils import deterministic
+
         device, threads = self.torch_device, torch.get_num_threads()
         repeatable, fill = torch.are_deterministic_algorithms_enabled(), getattr(deterministic, FILL)
         try:
@@ -51,7 +64,7 @@ class Compute:
                 torch.use_deterministic_algorithms(mode=True)
                 # Nothing here reads memory before it is written; filling it would cost a tenth of the time.
                 setattr(deterministic, FILL, False)
-            yield device
+            yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(mode=repeatable)
@@ -61,6 +74,8 @@ class Compute:
 @contextmanager
 def mixed_precision(device: torch.device) -> Iterator[None]:
     """Sixteen-bit arithmetic (bfloat16) where a GPU has it; elsewhere all stays in 32 bits."""
+    import torch
+
     use = device.type == "cuda" and torch.cuda.is_bf16_supported()
     with torch.autocast("cuda" if use else "cpu", dtype=torch.bfloat16, enabled=use):
         yield

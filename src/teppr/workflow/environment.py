@@ -5,26 +5,30 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+from packaging.requirements import Requirement
 
 from teppr import __version__
-from teppr.errors import MissingExtra
+from teppr.architectures.contract import ARCHITECTURES, Blueprint
+from teppr.errors import Missing, MissingExtra
 
 PACKAGES = ("numpy", "onnx", "onnxruntime", "opencv-python-headless", "pillow", "pycocotools", "torch", "torchvision")
 """What decides about the numbers that come out."""
 
 
-def describe_environment() -> dict[str, object]:
-    """Versions, the working folder's git commit, and the hardware."""
+def describe_environment(packages: Sequence[str] = ()) -> dict[str, object]:
+    """Versions, the working folder's git commit, and the hardware; `packages` are of interest beside the usual ones."""
     return {
         "teppr": __version__,
         "python": platform.python_version(),
+        "prefix": sys.prefix,
         "platform": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: found for name in sorted({*PACKAGES, *packages}) if (found := _version(name))},
         "git": _git(Path.cwd()),
         "command": sys.argv,
         "cpu": platform.processor() or platform.machine(),
@@ -61,7 +65,32 @@ def _ask_git(folder: Path, *arguments: str) -> str | None:
     return asked.stdout.strip()
 
 
-def require_training() -> None:
-    """Raise MissingExtra with the command that installs what training needs, where it is not installed."""
-    if not all(find_spec(name) for name in ("torch", "torchvision", "tensorboard")):
-        raise MissingExtra("training", "train")
+def required_packages(architecture: Blueprint) -> list[str]:
+    """Names of the packages that an architecture requires."""
+    return [Requirement(text).name for text in architecture.requirements]
+
+
+def versions_of(architecture: Blueprint) -> dict[str, str]:
+    """The installed versions of what an architecture requires, and of what runs its export."""
+    names = (*required_packages(architecture), "onnxruntime")
+    return {name: found for name in names if (found := _version(name))}
+
+
+def require_training(architecture: str) -> None:
+    """Raise Missing with the command that installs what training it needs, where it is not installed."""
+    if ARCHITECTURES.is_own(architecture):
+        if not all(find_spec(name) for name in ("torch", "torchvision", "tensorboard")):
+            raise MissingExtra("training", "train")
+        return
+    found = ARCHITECTURES.load(architecture)
+    lacking = [text for text in found.requirements if not _is_met(Requirement(text))]
+    if lacking:
+        raise Missing(
+            f"architecture {architecture} needs {', '.join(lacking)}, which this environment does not have; give it "
+            f"one of its own: teppr env create {architecture}"
+        )
+
+
+def _is_met(requirement: Requirement) -> bool:
+    installed = _version(requirement.name)
+    return installed is not None and requirement.specifier.contains(installed, prereleases=True)

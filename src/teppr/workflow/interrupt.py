@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+def never() -> bool:
+    """For work that nobody stops."""
+    return False
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Gives a function that says whether SIGTERM or SIGINT came; a second one ends the process at once.

@@ -12,9 +12,11 @@ from teppr.registry.bundle import is_bundle
 from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
 from teppr.types import RELEASE_KEY, Detections, LabelInfo
-from teppr.workflow.run import Run, find_run, list_runs
+from teppr.workflow.compute import Compute
+from teppr.workflow.run import ARRAYS_SUFFIX, Run, find_run, list_runs
+from teppr.workflow.trained import open_trained
 
-CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth"})
+CHECKPOINT_SUFFIXES = frozenset({".pt", ".pth", ARRAYS_SUFFIX})
 DEFAULT_SCORE_THRESHOLD_0_1 = 0.5
 
 
@@ -77,12 +79,8 @@ def _of_release(home: Path, reference: str, threads: int) -> Predictor:
 
 
 def _of_checkpoint(path: Path, name: str, device: str, threads: int) -> Predictor:
-    # PyTorch takes seconds to import, and who uses a release needs none.
-    from teppr.workflow.checkpoint import open_checkpoint
-    from teppr.workflow.compute import Compute
-
     compute = Compute(device=device, threads=threads)
-    trained = open_checkpoint(path, compute.torch_device)
+    trained = open_trained(path, compute)
 
     def find(pixels: Pixels) -> Detections:
         with compute.ready():

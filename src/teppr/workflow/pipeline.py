@@ -15,12 +15,13 @@ from teppr.progress import Progress
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
 from teppr.workflow.experiment import Publish
+from teppr.workflow.interrupt import never
+from teppr.workflow.learn import learn
 from teppr.workflow.model import open_model
 from teppr.workflow.predict import find_pictures, predict_files
 from teppr.workflow.publish import PublishRequest, publish
 from teppr.workflow.report import report_on_run, write_report
 from teppr.workflow.run import STAGES, Run, StageState
-from teppr.workflow.train import never, train
 
 Watch: TypeAlias = Callable[[str], AbstractContextManager[Progress]]
 """Gives a progress to show for work of this title."""
@@ -98,7 +99,7 @@ class Pipeline:
 
     def _train(self, _: Part) -> None:
         with self.watch("training") as progress:
-            train(
+            learn(
                 self.run,
                 self.home,
                 compute=self.compute,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,17 +23,17 @@ from teppr.registry.releases import Registry, ReleaseInfo, ReleaseRecord, parse_
 from teppr.registry.runtime import Runtime
 from teppr.tasks.contract import TASKS, MeasureOptions, Parity
 from teppr.types import ModelCard
-from teppr.workflow.checkpoint import Trained, open_checkpoint
 from teppr.workflow.compute import Compute
 from teppr.workflow.criteria import MEASURED
+from teppr.workflow.environment import versions_of
 from teppr.workflow.latency import latency_ms
 from teppr.workflow.measure import find_all, relabelled, spread
 from teppr.workflow.parity import compare
 from teppr.workflow.run import Run, StageState
+from teppr.workflow.trained import AnyTrained, open_trained
 
 THREADS = 1
 PICTURES = 8
-FRAMEWORKS = ("torch", "torchvision", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +121,7 @@ class _Publication:
         # One thread here too: with busy neighbours more of them wait for each other, ten times as long.
         compute = Compute(device="cpu", threads=THREADS)
         with TemporaryDirectory(dir=self.run.path, prefix=HALF_WRITTEN) as folder, compute.ready():
-            trained = open_checkpoint(self.run.best)
+            trained = open_trained(self.run.best)
             self.task = TASKS.load(trained.facts.task)
             bundle = self._export(trained, Path(folder))
             runtime = Runtime(bundle, THREADS)
@@ -152,11 +151,11 @@ class _Publication:
             )
         judge(self.accept, self.evaluation, {name: Measured(None) for name in MEASURED})
 
-    def _export(self, trained: Trained, folder: Path) -> Bundle:
+    def _export(self, trained: AnyTrained, folder: Path) -> Bundle:
         facts = trained.facts
         network = folder / "network"
         network.mkdir()
-        exported = trained.architecture.export(trained.network, network, facts.image_size_px)
+        exported = trained.export(network)
         experiment = self.run.experiment
         card = ModelCard(
             key=self.request.key,
@@ -185,11 +184,11 @@ class _Publication:
             creator=experiment.creator,
             created=datetime.now(UTC).replace(microsecond=0),
             licence=self.request.licence,
-            frameworks={"teppr": __version__} | {name: version(name) for name in FRAMEWORKS},
+            frameworks={"teppr": __version__} | versions_of(trained.architecture),
         )
         return write_bundle(folder / "bundle", card, exported.files)
 
-    def _parity(self, trained: Trained, runtime: Runtime) -> Parity:
+    def _parity(self, trained: AnyTrained, runtime: Runtime) -> Parity:
         parity = compare(self.task.parity(), trained.predict, runtime.predict, self.pictures.all(), PICTURES)
         if not parity.compared:
             raise Refused(

@@ -5,7 +5,7 @@ environment.json    versions, code, hardware
 state.json          how far each stage is
 metrics.jsonl       one line a measurement
 tensorboard/        events
-checkpoints/        last.pt, best.pt
+checkpoints/        last.pt, best.pt; of architectures that see to their own training last.npz, best.npz
 evaluation.json     figures of each split
 predictions/ export/ report.html ...
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from teppr.workflow.experiment import Experiment, read_experiment
 
 STAGES = ("train", "evaluate", "predict", "publish", "report")
 """In the order in which they are done."""
+ARRAYS_SUFFIX = ".npz"
 
 
 class StageState(StrEnum):
@@ -60,13 +61,23 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Checkpoint of the best weights so far."""
-        return self.path / "checkpoints" / "best.pt"
+        """Checkpoint of the best weights so far, of whichever kind there is."""
+        return self.best_arrays if self.best_arrays.is_file() else self.path / "checkpoints" / "best.pt"
+
+    @property
+    def best_arrays(self) -> Path:
+        """The same of an architecture that sees to its own training."""
+        return self.path / "checkpoints" / f"best{ARRAYS_SUFFIX}"
 
     @property
     def last(self) -> Path:
         """Checkpoint that training goes on from."""
         return self.path / "checkpoints" / "last.pt"
+
+    @property
+    def last_arrays(self) -> Path:
+        """The same of an architecture that sees to its own training."""
+        return self.path / "checkpoints" / f"last{ARRAYS_SUFFIX}"
 
     @property
     def created(self) -> datetime:
@@ -133,13 +144,16 @@ class Run:
         return cast("dict[str, Any]", read_json(self.path / "state.json"))
 
 
-def create_run(home: Path, experiment: Experiment) -> Run:
-    """A new run, whole or absent; `experiment` must name its dataset with the version."""
+def create_run(home: Path, experiment: Experiment, packages: Sequence[str] = ()) -> Run:
+    """A new run, whole or absent; `experiment` must name its dataset with the version.
+
+    packages: whose versions are written down beside the usual ones
+    """
     now = datetime.now(UTC)
     path = home / "runs" / f"{experiment.name}-{now:%Y%m%d-%H%M%S}-{uuid4().hex[:4]}"
     with whole_folder(path) as folder:
         _write_experiment(folder, experiment)
-        write_json(folder / "environment.json", describe_environment())
+        write_json(folder / "environment.json", describe_environment(packages))
         state = {"created": now.isoformat(timespec="seconds"), "training": experiment.training_fingerprint()}
         write_json(folder / "state.json", {**state, "stages": {}})
     return Run(path)

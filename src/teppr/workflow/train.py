@@ -11,31 +11,28 @@ from pathlib import Path
 import psutil
 import torch
 
-from teppr.architectures.contract import ARCHITECTURES, Sample
+from teppr.architectures.contract import Sample, torch_architecture
 from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadExperiment, TepprError
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import QUIET, Progress
 from teppr.tasks.contract import MeasureOptions
 from teppr.workflow.batches import TrainingData, load_batches, seed_of
-from teppr.workflow.begin import facts_of, new_network, task_of
+from teppr.workflow.begin import facts_of, task_of
 from teppr.workflow.checkpoint import Checkpoint, Trained
 from teppr.workflow.compute import Compute, mixed_precision
 from teppr.workflow.criteria import LOSS
 from teppr.workflow.diary import Diary
+from teppr.workflow.interrupt import never
 from teppr.workflow.measure import find_all, followed, spread
 from teppr.workflow.run import Run, StageState
 from teppr.workflow.schedule import Schedule
 from teppr.workflow.state import Ending, TrainingState
+from teppr.workflow.weights import new_network
 
 LARGEST_GRADIENT_NORM = 5.0
 MOST_LOADERS = 8
 PICTURES = 4
-
-
-def never() -> bool:
-    """For training that nobody stops."""
-    return False
 
 
 def train(
@@ -54,7 +51,8 @@ def train(
     if run.stage("train") is StageState.FINISHED:
         return run
     compute = compute or Compute()
-    with run.alone(), compute.ready() as device, torch.random.fork_rng(_cuda_devices(device)):
+    device = compute.torch_device
+    with run.alone(), compute.ready(), torch.random.fork_rng(_cuda_devices(device)):
         run.mark("train", StageState.RUNNING)
         try:
             training = Training(run, home, device, progress=progress, stop=stop, max_pixels=max_pixels)
@@ -84,7 +82,7 @@ class Training:
         experiment = run.experiment
         self.options = experiment.train
         self.snapshot = find_snapshot(home, experiment.dataset)
-        self.architecture = ARCHITECTURES.load(experiment.architecture)
+        self.architecture = torch_architecture(experiment.architecture)
         self.task = task_of(experiment, self.snapshot, home)
         self.best_by = self.options.best_by(self.task)
         self.facts = facts_of(run, self.snapshot, self.architecture, self.task)

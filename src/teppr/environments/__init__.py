@@ -1,0 +1,1 @@
+"""Environments: an architecture's own packages, beside those that teppr runs with."""
