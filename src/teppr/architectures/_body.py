@@ -104,6 +104,13 @@ class Embodied(nn.Module):
         channels: int = self.backbone.fpn.inner_blocks[-1][0].in_channels
         return channels
 
+    @property
+    def feature_layers(self) -> tuple[str, ...]:
+        """Names of the modules whose maps the pyramid takes, finest first."""
+        (prefix,) = (name for name, module in self.named_modules() if module is self.body)
+        levels: Mapping[str, str] = self.backbone.body.return_layers
+        return tuple(f"{prefix}.{level}" for level in levels)
+
     @contextmanager
     def embedded(self) -> Iterator[list[torch.Tensor]]:
         """While it lasts, each run adds the means over all places of the body's last features, [n, last_channels]."""

@@ -191,6 +191,22 @@ class Architecture(Blueprint):
         one size where it says `batch`.
         """
 
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor | None:
+        """How sure the network is of each label wherever it sees it in one image, [labels]: log-odds, with a slope.
+
+        image: float32 [3, h, w] in 0..1; the network is in evaluation mode. None = it does not say: then nobody can be
+        shown by gradients what its answers rest on (see `teppr.anatomy`), only by trial.
+        """
+        del network, image
+        return None
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """Names of modules of the network whose maps [1, c, h, w] are the features that its heads see, finest first;
+        none = whoever looks takes the last map of the body.
+        """
+        del network
+        return ()
+
 
 class SelfTaught(Blueprint):
     """A network architecture of any other framework: it sees to its own training, and its network is plain arrays.

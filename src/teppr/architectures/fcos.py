@@ -14,6 +14,7 @@ from teppr.architectures._assign import assign
 from teppr.architectures._body import EMBEDDING
 from teppr.architectures._dense import PLANS, OneStage
 from teppr.architectures._export import export_onnx
+from teppr.architectures._scores import over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -115,6 +116,14 @@ class Fcos(Architecture):
             embedding=EMBEDDING,
             embedding_size=_one_stage(network).last_channels,
         )
+
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        return over_places(_one_stage(network)(image[None]).logits[0])
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _one_stage(network).feature_layers
 
 
 def _one_stage(network: torch.nn.Module) -> OneStage:

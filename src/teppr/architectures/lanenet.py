@@ -20,6 +20,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
 from teppr.architectures._body import EMBEDDING, IMAGENET_MEAN, IMAGENET_STD, Embodied, pyramid
 from teppr.architectures._export import export_onnx
+from teppr.architectures._scores import against_others, over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -170,6 +171,15 @@ class LaneNetPlugin(Architecture):
             embedding=EMBEDDING,
             embedding_size=_lanenet(network).last_channels,
         )
+
+    def label_scores(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        logits, _ = _lanenet(network).logits(image[None])
+        return over_places(against_others(logits[0].flatten(1).T)[:, 1:])
+
+    def feature_layers(self, network: nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _lanenet(network).feature_layers
 
 
 def segmentation_loss(logits: torch.Tensor, label_ids: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from teppr.architectures._body import EMBEDDING
 from teppr.architectures._export import export_onnx
 from teppr.architectures._rcnn import PLANS, Rcnn, build_rcnn
+from teppr.architectures._scores import against_others, over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -102,6 +103,18 @@ class MaskRcnn(Architecture):
             embedding=EMBEDDING,
             embedding_size=_rcnn(network).last_channels,
         )
+
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        said: list[tuple[torch.Tensor, torch.Tensor]] = []
+        predictor = _rcnn(network).detector.roi_heads.box_predictor
+        with predictor.register_forward_hook(lambda _module, _given, made: said.append(made)):
+            network([image])
+        return over_places(against_others(said[0][0])[:, 1:])
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _rcnn(network).feature_layers
 
 
 def _rcnn(network: torch.nn.Module) -> Rcnn:
