@@ -25,11 +25,10 @@ from teppr.progress import QUIET, Progress
 from teppr.types import Detections, Floats
 from teppr.workflow.compute import Compute
 
-PICTURE_PX = 420
+PICTURE_PX = 400
 """Longer side of images and overlays."""
 LAYERS, LABELS = 4, 4
 """Shown where nobody asks for particular ones."""
-HOT_0_1 = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,6 @@ class _Look:
         self.subject = subject
         self.options = options
         self.progress = progress
-        self.method = ""
         self.notes: list[str] = []
 
     def whole(self, images: Sequence[tuple[str, Pixels]]) -> Anatomy:
@@ -179,12 +177,18 @@ class _Look:
             weights=weights,
             seen=seen,
             preferred=self._preferred(names, layers, seen),
-            method=self.method,
+            method=self._method if images and self.options.with_overlays else "",
             notes=tuple(self.notes),
         )
 
     def _steps(self, images: int, layers: int) -> int:
-        return 1 + images * (1 + RUNS * self.options.with_overlays) + layers * self.options.preferred
+        by_trial = self.options.with_overlays and not self.subject.has_gradients
+        preferred = layers * self.options.preferred if self.subject.has_gradients else 0
+        return 1 + images * (1 + RUNS * by_trial) + preferred
+
+    @property
+    def _method(self) -> str:
+        return self.subject.method if self.subject.has_gradients else OCCLUSION
 
     def _seen(self, name: str, pixels: Pixels, layers: Sequence[str]) -> Seen:
         size_wh = (pixels.shape[1], pixels.shape[0])
@@ -200,13 +204,10 @@ class _Look:
 
     def _overlays(self, name: str, pixels: Pixels, found: Detections) -> tuple[Overlay, ...]:
         labels = self.subject.about.labels
-        heats = self.subject.gradients(pixels)
-        if heats is None:
-            self.method = OCCLUSION
-            heats = occlusion(self.subject.find, pixels, len(labels), progress=self.progress)
+        if self.subject.has_gradients:
+            heats = self.subject.gradients(pixels)
         else:
-            self.method = self.subject.method
-            self.progress.advance(RUNS)
+            heats = occlusion(self.subject.find, pixels, len(labels), progress=self.progress)
         chosen = self._chosen(heats, found)
         if not chosen:
             self.notes.append(f"In {name} nothing is found, so that there is nothing to lay over it.")
@@ -233,20 +234,20 @@ class _Look:
         )
 
     def _preferred(self, names: Sequence[str], layers: Sequence[Layer], seen: Sequence[Seen]) -> tuple[Preferred, ...]:
-        if not self.options.preferred:
+        if not self.options.preferred or not names:
             return ()
-        chosen = [(name, channel) for name in names for channel in self._liked(name, layers, seen)]
+        if not self.subject.has_gradients:
+            self.notes.append(
+                "What channels prefer is found by gradients, which there are none of here; a run's checkpoint of an "
+                "architecture that says by a slope how sure it is has them."
+            )
+            return ()
         pictures = []
-        for name, channel in chosen:
-            picture = self.subject.preferred(name, channel, self.options.seed)
-            if picture is None:
-                self.notes.append(
-                    "What channels prefer is found by gradients, which this network does not have as it is kept; a "
-                    "run's checkpoint has them."
-                )
-                return ()
-            pictures.append(Preferred(layer=name, channel=channel, picture=picture))
-            self.progress.advance(news=f"{name} {channel}")
+        for name in names:
+            for channel in self._liked(name, layers, seen):
+                picture = self.subject.preferred(name, channel, self.options.seed)
+                pictures.append(Preferred(layer=name, channel=channel, picture=picture))
+                self.progress.advance(news=f"{name} {channel}")
         return tuple(pictures)
 
     def _liked(self, name: str, layers: Sequence[Layer], seen: Sequence[Seen]) -> list[int]:

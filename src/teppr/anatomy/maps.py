@@ -10,7 +10,7 @@ import numpy as np
 from teppr.images import Pixels
 from teppr.types import Floats
 
-TILE_PX = 112
+TILE_PX = 96
 """Longer side of a map's picture."""
 
 
@@ -64,9 +64,9 @@ def picture_of_map(values: Floats, size_wh: tuple[int, int]) -> Pixels:
 
 
 def overlaid(pixels: Pixels, heat_0_1: Floats) -> Pixels:
-    """The image with heat [h, w] laid over the whole of it: the more, the more of its colour; without, greyed."""
+    """The image in grey, with heat [h, w] laid over the whole of it; by its root, so that the weaker is seen too."""
     height, width = pixels.shape[:2]
-    heat = np.clip(cv2.resize(heat_0_1, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+    heat = np.clip(cv2.resize(heat_0_1, (width, height), interpolation=cv2.INTER_LINEAR), 0, 1) ** 0.5
     colors = cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[:, :, ::-1]
     grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     share = (0.15 + 0.65 * heat)[:, :, None]

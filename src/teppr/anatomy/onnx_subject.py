@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +32,6 @@ _FATAL_ONLY = 4
 
 class OnnxSubject(Subject):
     """See `Subject`. Layers are the graph's nodes that have weights, below the scopes that their names tell."""
-
-    method: ClassVar[str] = ""
 
     def __init__(
         self, about: About, model: ModelProto, card: ModelCard, find: Callable[[Pixels], Detections], where: str

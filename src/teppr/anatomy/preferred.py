@@ -24,12 +24,10 @@ DECAY = 1.0
 CONTRAST = 4.0
 
 
-def preferred_image(
-    excitement: Callable[[torch.Tensor], torch.Tensor | None], *, seed: int = 0, steps: int = STEPS
-) -> Pixels | None:
-    """The picture [128, 128, 3] after so many steps, the same for the same seed; None where there is no excitement.
+def preferred_image(excitement: Callable[[torch.Tensor], torch.Tensor], *, seed: int = 0, steps: int = STEPS) -> Pixels:
+    """The picture [128, 128, 3] after so many steps, the same for the same seed.
 
-    excitement: of a picture [3, h, w] in 0..1, with a slope; None = it cannot be told
+    excitement: of a picture [3, h, w] in 0..1, with a slope
     """
     random = torch.Generator().manual_seed(seed)
     shape = (3, SIDE_PX, SIDE_PX // 2 + 1, 2)
@@ -39,8 +37,6 @@ def preferred_image(
         x, y = torch.randint(-JITTER_PX, JITTER_PX + 1, (2,), generator=random).tolist()
         with torch.enable_grad():
             joy = excitement(_picture(spectrum).roll((y, x), dims=(1, 2)))
-            if joy is None:
-                return None
             (slope,) = torch.autograd.grad(-joy, [spectrum])
         spectrum.grad = slope
         optimizer.step()

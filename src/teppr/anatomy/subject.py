@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from teppr.anatomy.layers import Layer
 from teppr.anatomy.weights import WeightFigures
+from teppr.errors import BadInput
 from teppr.images import Pixels
 from teppr.types import Detections, Floats, LabelInfo
 
@@ -45,8 +46,8 @@ class Heat:
 class Subject(ABC):
     """A network that can be looked into."""
 
-    method: ClassVar[str]
-    """How heat is found, in words, with the source."""
+    method: ClassVar[str] = ""
+    """How gradients are made heat, in words, with the source."""
 
     def __init__(self, about: About) -> None:
         self.about = about
@@ -67,12 +68,17 @@ class Subject(ABC):
     def find(self, pixels: Pixels) -> Detections:
         """What the network finds in an image, in its pixels; scoring 0.05 or more."""
 
-    def gradients(self, pixels: Pixels) -> Sequence[Heat] | None:
-        """The heat of every label by gradients, in the order of labels; None = it has none."""
-        del pixels
-        return None
+    @property
+    def has_gradients(self) -> bool:
+        """Whether `gradients` and `preferred` can be asked for."""
+        return False
 
-    def preferred(self, layer: str, channel: int, seed: int) -> Pixels | None:
-        """A picture that excites a channel of a layer as far as it goes; None = it has no gradients."""
+    def gradients(self, pixels: Pixels) -> Sequence[Heat]:
+        """The heat of every label by gradients, in the order of labels; raises BadInput where it has none."""
+        del pixels
+        raise BadInput(f"{self.about.name} has no gradients: it is {self.about.source}")
+
+    def preferred(self, layer: str, channel: int, seed: int) -> Pixels:
+        """A picture that excites a channel of a layer as far as it goes; raises BadInput without gradients."""
         del layer, channel, seed
-        return None
+        raise BadInput(f"{self.about.name} has no gradients: it is {self.about.source}")

@@ -15,11 +15,15 @@ from teppr.anatomy.layers import MAP_AXES, Layer, choose_maps, multiply_adds
 from teppr.anatomy.preferred import preferred_image
 from teppr.anatomy.subject import About, Heat, Subject
 from teppr.anatomy.weights import WeightFigures, figures_of
+from teppr.architectures.contract import Architecture
 from teppr.images import LETTERBOX_GREY, Pixels, resize_for_network
 from teppr.types import Detections, Floats
 from teppr.workflow.checkpoint import Trained
 
 COSTLY = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+
+ALL = "all"
+"""The training stage of which it is said what is trained; every architecture has it."""
 
 
 class TorchSubject(Subject):
@@ -35,6 +39,7 @@ class TorchSubject(Subject):
         super().__init__(about)
         self._trained = trained
         self._network = trained.network.eval()
+        trained.architecture.trainable(self._network, ALL)  # which says what is
         self._modules = dict(self._network.named_modules())
 
     def layers(self, images: Sequence[Pixels]) -> tuple[Layer, ...]:
@@ -75,33 +80,36 @@ class TorchSubject(Subject):
         """See `Subject`."""
         return self._trained.predict(pixels)
 
-    def gradients(self, pixels: Pixels) -> Sequence[Heat] | None:
+    @property
+    def has_gradients(self) -> bool:
+        """See `Subject`."""
+        return type(self._trained.architecture).label_scores is not Architecture.label_scores
+
+    def gradients(self, pixels: Pixels) -> Sequence[Heat]:
         """See `Subject`."""
         image = self._as_fed(pixels).requires_grad_()
         names = self._trained.architecture.feature_layers(self._network)
         names = names or choose_maps(self.layers([pixels]), 1)
         with self._kept(names) as made, torch.enable_grad():
             scores = self._trained.architecture.label_scores(self._network, image)
-        if scores is None:
-            return None
         features = [made[name] for name in names]
         return [self._heat(i, scores[i], features) for i in range(len(self.about.labels))]
 
-    def preferred(self, layer: str, channel: int, seed: int) -> Pixels | None:
+    def preferred(self, layer: str, channel: int, seed: int) -> Pixels:
         """See `Subject`."""
         module, run = self._modules[layer], self._trained.architecture.label_scores
         device = next(self._network.parameters()).device
 
-        def excitement(image: torch.Tensor) -> torch.Tensor | None:
+        def excitement(image: torch.Tensor) -> torch.Tensor:
             made: list[torch.Tensor] = []
 
             def keep(_module: nn.Module, _given: object, output: torch.Tensor) -> None:
-                made.append(output[0, channel].mean())
+                made.append(output[0, channel].mean().cpu())
                 raise _Reached
 
             with module.register_forward_hook(keep), suppress(_Reached):
                 run(self._network, image.to(device))
-            return made[0] if made else None
+            return made[0]
 
         return preferred_image(excitement, seed=seed)
 
@@ -127,7 +135,7 @@ class TorchSubject(Subject):
         for feature, slope in zip(features, slopes, strict=True):
             heat = (feature * slope).sum(dim=1, keepdim=True).clamp(min=0).detach()
             heat = nn.functional.interpolate(heat, size=size, mode="bilinear", align_corners=False)
-            whole += heat / heat.max().clamp(min=1e-12)
+            whole += heat * (feature.shape[-2] * feature.shape[-1])  # a coarse cell's share, spread over its area
         heat_0_1: Floats = (whole / whole.max().clamp(min=1e-12))[0, 0].float().cpu().numpy()
         return Heat(label_id=label_id, score=float(score.detach()), heat=heat_0_1)
 
