@@ -238,8 +238,7 @@ class _Look:
             return ()
         if not self.subject.has_gradients:
             self.notes.append(
-                "What channels prefer is found by gradients, which there are none of here; a run's checkpoint of an "
-                "architecture that says by a slope how sure it is has them."
+                "What channels prefer is found by gradients, and there are none here: look into a run's checkpoint."
             )
             return ()
         pictures = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +44,9 @@ class OnnxSubject(Subject):
             for i, node in enumerate(model.graph.node)
             if any(name in self._weights for name in node.input) and _makes_numbers(node)
         }
+        # Weights that several nodes share count where they are used first.
+        users = [(given, name) for name, node in self._nodes.items() for given in node.input if given in self._weights]
+        self._first_users = dict(reversed(users))
         self._session = self._open(model)
 
     def layers(self, images: Sequence[Pixels]) -> tuple[Layer, ...]:
@@ -85,17 +87,16 @@ class OnnxSubject(Subject):
         self, name: str, shape: tuple[int, ...], span: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None
     ) -> Layer:
         node = self._nodes[name]
-        weights = [self._weights[given].shape for given in node.input if given in self._weights]
+        used = [given for given in node.input if given in self._weights]
         cost = 0
         if node.op_type in COSTLY and shape:
-            given = self._given(node, shape)
-            cost = multiply_adds(node.op_type, weights[0], given, shape)
+            cost = multiply_adds(node.op_type, self._weights[used[0]].shape, self._given(node, shape), shape)
         return Layer(
             name=name,
             kind=node.op_type,
             depth=0,
             shape=shape,
-            parameters=sum(math.prod(weight) for weight in weights),
+            parameters=sum(self._weights[given].size for given in used if self._first_users[given] == name),
             trainable=None,
             multiply_adds=cost,
             is_leaf=True,

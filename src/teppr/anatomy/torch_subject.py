@@ -123,7 +123,7 @@ class TorchSubject(Subject):
             shape=watch.shapes.get(name, ()),
             parameters=sum(parameter.numel() for parameter in parameters),
             trainable=sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
-            multiply_adds=sum(watch.costs[key] for key in within) // max(watch.images, 1),
+            multiply_adds=sum(watch.costs[key] for key in within),
             is_leaf=not any(True for _ in module.children()),
             silent=watch.silent(name) if with_silent else None,
         )
@@ -181,7 +181,7 @@ class _Watch:
             if not isinstance(made, torch.Tensor):
                 return
             self.shapes.setdefault(name, tuple(made.shape))
-            if isinstance(module, COSTLY) and isinstance(given[0], torch.Tensor):
+            if not self.images and isinstance(module, COSTLY) and isinstance(given[0], torch.Tensor):
                 kind, weight = type(module).__name__, module.weight.shape
                 self.costs[name] += multiply_adds(kind, weight, given[0].shape, made.shape)
             if made.ndim == MAP_AXES and len(made) == 1:
