@@ -21,7 +21,6 @@ from teppr.workflow.facts import NetworkFacts
 from teppr.workflow.trained import open_trained
 
 SIDE_PX = 64
-QUICK = LookOptions(channels=3, preferred=0)
 FEATURES = "pyramid.body.16"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from teppr.anatomy.onnx_subject import OnnxSubject
 from teppr.anatomy.subject import About, Subject
@@ -63,34 +63,21 @@ def _about(
 
 
 def _of_trained(trained: AnyTrained, about: About) -> Subject:
+    # Each kind is imported where it is opened: what the other wants need not be installed.
     if isinstance(trained, TrainedArrays):
-        return _of_arrays(trained, about)
-    from teppr.anatomy.torch_subject import TorchSubject  # PyTorch is imported for its own kind alone
+        _require_onnx()
+        from teppr.anatomy.arrays_subject import ArraysSubject
+
+        return ArraysSubject(about, trained)
+    from teppr.anatomy.torch_subject import TorchSubject
 
     return TorchSubject(about, trained)
 
 
-def _of_arrays(trained: TrainedArrays, about: About) -> Subject:
-    """Plain arrays have no layers; what they export has."""
-    with TemporaryDirectory() as folder:
-        exported = trained.export(Path(folder))
-        card = ModelCard(
-            key=about.name,
-            architecture=about.architecture,
-            problem=trained.facts.problem,
-            task=about.task,
-            labels=about.labels,
-            image_size_px=about.image_size_px,
-            square=trained.architecture.square,
-            inputs=exported.inputs,
-            outputs=exported.outputs,
-            decode=exported.decode,
-            batch=exported.batch,
-        )
-        return _of_network(exported.files[0], about, card, trained)
-
-
 def _of_bundle(bundle: Bundle) -> Subject:
+    _require_onnx()
+    import onnx
+
     card = bundle.card
     about = About(
         name=card.key,
@@ -101,12 +88,9 @@ def _of_bundle(bundle: Bundle) -> Subject:
         score_threshold_0_1=card.score_threshold_0_1,
         source=f"the bundle's {bundle.network.name}; no run's checkpoint is at hand",
     )
-    return _of_network(bundle.network, about, card, Runtime(bundle))
+    return OnnxSubject(about, onnx.load(str(bundle.network)), card, Runtime(bundle).predict, str(bundle.network))
 
 
-def _of_network(path: Path, about: About, card: ModelCard, finder: TrainedArrays | Runtime) -> Subject:
-    try:
-        import onnx
-    except ModuleNotFoundError as error:
-        raise MissingExtra("looking into an ONNX network", "train") from error
-    return OnnxSubject(about, onnx.load(str(path)), card, finder.predict, str(path))
+def _require_onnx() -> None:
+    if find_spec("onnx") is None:
+        raise MissingExtra("looking into an ONNX network", "train")
