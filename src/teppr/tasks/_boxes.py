@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +18,7 @@ from teppr.metrics.detection import LABEL_STATS, STATS, DetectionMetrics, IouTyp
 from teppr.samples import Sample
 from teppr.tasks._box_parity import BoxParity
 from teppr.tasks.contract import SHOWN_SCORE_0_1, Contents, Feeding, Measurement, MeasureOptions, Task
-from teppr.types import Circle, Detections, Ellipse, Mask, Polygon, Polyline, Rect, Spot
+from teppr.types import Circle, Detections, Ellipse, Ints, Mask, Polygon, Polyline, Rect, Spot
 
 if TYPE_CHECKING:
     from teppr.datasets.snapshot import Snapshot, SnapshotImage
@@ -155,6 +155,15 @@ class BoxMeasurement(Measurement):
     def faults(self) -> Sequence[ImageFaults]:
         """See `Measurement`."""
         return self._confusion.images
+
+    def drawn(self, indices: Ints) -> BoxMeasurement:
+        """See `Measurement`; every drawing of an image is an image of its own."""
+        drawn = list(enumerate(self.truth[i] for i in indices.tolist()))
+        return replace(
+            self,
+            truth=tuple(replace(image, image_id=number) for number, image in drawn),
+            found={number: self.found[image.image_id] for number, image in drawn if image.image_id in self.found},
+        )
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""
