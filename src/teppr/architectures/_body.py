@@ -11,7 +11,8 @@ from typing import Self
 
 import torch
 from torch import nn
-from torchvision.models import mobilenet_v2, mobilenet_v3_large, resnet18, resnet50
+from torchvision.models import efficientnet_b0, mobilenet_v2, mobilenet_v3_large, resnet18, resnet50
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
 from teppr.architectures._weights import State, imagenet_state, load_backbone, state_of_file
@@ -48,6 +49,7 @@ BODIES: Mapping[str, Body] = MappingProxyType(
     {
         "mobilenet_v2": Body(make=_features(mobilenet_v2), stem=("0", "1", "2", "3"), prefix="features."),
         "mobilenet_v3_large": Body(make=_features(mobilenet_v3_large), stem=("0", "1", "2", "3"), prefix="features."),
+        "efficientnet_b0": Body(make=_features(efficientnet_b0), stem=("0", "1", "2"), prefix="features."),
         "resnet18": Body(make=_whole(resnet18), stem=("conv1", "bn1", "layer1")),
         "resnet50": Body(make=_whole(resnet50), stem=("conv1", "bn1", "layer1")),
     }
@@ -62,11 +64,25 @@ def pyramid(options: BuildOptions, levels: Mapping[str, int], channels: int) -> 
     body = BODIES[options.backbone]
     returned = {name: str(i) for i, name in enumerate(levels)}
     network = BackboneWithFPN(body.make(), returned, list(levels.values()), channels)
-    if options.weights == "imagenet":
-        load_backbone(network.body, _without(body.prefix, imagenet_state(options.backbone)), "ImageNet")
-    elif options.weights not in {"scratch", "given"}:
-        load_backbone(network.body, _without(body.prefix, state_of_file(Path(options.weights))), options.weights)
+    _fill(network.body, options)
     return network
+
+
+def whole_body(options: BuildOptions, last: str) -> nn.Module:
+    """The backbone of `options` with its weights, up to its module `last`, whose features [n, channels, h, w] it gives
+    as the only value of a mapping.
+    """
+    body: nn.Module = IntermediateLayerGetter(BODIES[options.backbone].make(), {last: "last"})
+    _fill(body, options)
+    return body
+
+
+def _fill(body: nn.Module, options: BuildOptions) -> None:
+    prefix = BODIES[options.backbone].prefix
+    if options.weights == "imagenet":
+        load_backbone(body, _without(prefix, imagenet_state(options.backbone)), "ImageNet")
+    elif options.weights not in {"scratch", "given"}:
+        load_backbone(body, _without(prefix, state_of_file(Path(options.weights))), options.weights)
 
 
 def _without(prefix: str, state: State) -> dict[str, torch.Tensor]:
