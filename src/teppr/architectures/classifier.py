@@ -141,10 +141,10 @@ class Classifier(Architecture):
         return {"label": summed / max(len(labelled), 1)}
 
     def calibrate(self, network: nn.Module, samples: Iterable[Sample]) -> bool:
-        """See `Architecture`: one temperature for all logits, the one by which the truth is likeliest.
+        """See `Architecture`: the one temperature by which the mean score of answers is the share that is right.
 
-        The truth counts as a little less than certain, the less the fewer the samples (Platt): if all of a few answers
-        are right, chances must not become one.
+        By that share rather than by likelihood, which one sure mistake among few images would decide; half an answer
+        more on either side (Jeffreys), so that a few right answers do not make it certain.
         """
         own = _named(network).eval()
         labelled = [sample for sample in samples if len(sample.label_ids) or not own.one_label]
@@ -153,15 +153,14 @@ class Classifier(Architecture):
         with torch.inference_mode():
             logits = torch.cat([own(_as_fed([sample.image], own.mean.device))[0] for sample in labelled])
             wanted = torch.stack([_wanted(sample, logits) for sample in labelled])
-            slack = 1 / (len(labelled) + 2)
-            others = 1 - wanted
             if own.one_label:
-                spread = others / others.sum(dim=1, keepdim=True).clamp(min=1)
-                losses = [cross_entropy(logits / t, wanted * (1 - slack) + spread * slack) for t in TEMPERATURES]
+                right = wanted.gather(1, logits.argmax(dim=1, keepdim=True))
+                means = [(logits / t).softmax(dim=1).amax(dim=1).mean() for t in TEMPERATURES]
             else:
-                softened = wanted * (1 - slack) + others * slack
-                losses = [binary_cross_entropy_with_logits(logits / t, softened) for t in TEMPERATURES]
-        own.temperature.fill_(TEMPERATURES[int(torch.stack(losses).argmin())])
+                right = (logits > 0) == (wanted > 0)
+                means = [(logits.abs() / t).sigmoid().mean() for t in TEMPERATURES]
+        share = (right.sum() + 0.5) / (right.numel() + 1)
+        own.temperature.fill_(TEMPERATURES[int((torch.stack(means) - share).abs().argmin())])
         return True
 
     def predict(

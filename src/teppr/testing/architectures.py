@@ -306,7 +306,7 @@ def _tiny_sample(
 
 
 def _about_all(sample: Sample) -> Sample:
-    label_ids = sample.label_ids.unique()
+    label_ids = torch.from_numpy(np.unique(sample.label_ids.numpy()))
     width, height = _size_wh(sample.image)
     boxes = torch.tensor([[0.0, 0.0, width, height]]).repeat(len(label_ids), 1)
     return replace(sample, label_ids=label_ids, boxes_xyxy_px=boxes)

@@ -29,7 +29,7 @@ def class_snapshot(home: Path, *, images: int = 15, several: bool = False, side_
     folder.mkdir(parents=True, exist_ok=True)
     rows, share = [], side_px // len(LABELS)
     for i in range(images):
-        turn = i // len(SPLITS) + i
+        turn = i // len(SPLITS) + i % len(SPLITS)  # so that every split has every label
         shown = [n for n in range(len(LABELS)) if turn % 8 >> n & 1] if several else [turn % len(LABELS)]
         pixels = random.integers(90, 120, (side_px, side_px, 3), dtype=np.uint8)
         for place, label_id in enumerate(shown):
