@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from teppr.architectures._body import IMAGENET_MEAN, IMAGENET_STD, Embodied, whole_body
+from teppr.architectures._body import EMBEDDING, IMAGENET_MEAN, IMAGENET_STD, Bodied, whole_body
 from teppr.architectures._export import export_onnx
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
 from teppr.types import Detections
 
-OUTPUT, EMBEDDING = "scores", "embedding"
+OUTPUT = "scores"
 DROPPED_SHARE = 0.2
 """Of the features, at random, while it learns."""
 TEMPERATURES = tuple(10 ** (i / 100) for i in range(-100, 101))
@@ -45,7 +45,7 @@ LASTS: Mapping[str, Last] = MappingProxyType(
 )
 
 
-class Named(Embodied):
+class Named(Bodied):
     """A network that names images: by one label each, or by several.
 
     decode: the decoder of its chances (see `teppr.decode`)
@@ -69,7 +69,7 @@ class Named(Embodied):
 
     @property
     def body(self) -> nn.Module:
-        """See `Embodied`."""
+        """See `Bodied`."""
         return self.features
 
     @property
