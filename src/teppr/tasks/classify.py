@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.metrics.classification import NO_LABEL, OneLabel
 from teppr.tasks._classes import KIND, ClassTask, bins_of, scores_of, whole
 from teppr.tasks.contract import Contents, ImageFaults, Measurement, MeasureOptions
-from teppr.types import Detections
+from teppr.types import Detections, Ints
 
 NO_ANSWER = "background"
 """As reports know what is taken for nothing."""
@@ -40,6 +40,7 @@ class Classify(ClassTask):
         "as not given. Images without a label are left out."
     )
     label_figures = ("precision", "recall", "f1")
+    less_is_better = frozenset({"calibration_error"})
     headline = ("accuracy", "macro_f1", "calibration_error")
     followed = ("accuracy", "macro_f1")
 
@@ -107,6 +108,13 @@ class ClassMeasurement(Measurement):
             for image_id, right, answer, score in rows
         ]
         return [one for _, one in sorted(faults, key=lambda row: (-row[1].wrong, row[0], row[1].image_id))]
+
+    def drawn(self, indices: Ints) -> ClassMeasurement:
+        """See `Measurement`."""
+        answered = replace(
+            self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices]
+        )
+        return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from teppr.metrics.classification import SeveralLabels, precision_curve
 from teppr.tasks._classes import KIND, ClassTask, bins_of, scores_of, whole
 from teppr.tasks._curves import precision_chart
 from teppr.tasks.contract import SHOWN_SCORE_0_1, ImageFaults, Measurement, MeasureOptions
-from teppr.types import Detections
+from teppr.types import Detections, Ints
 
 
 class Multilabel(ClassTask):
@@ -40,6 +40,7 @@ class Multilabel(ClassTask):
         "that score below 0.05 are not told, and count as not given."
     )
     label_figures = ("ap", "precision", "recall", "f1")
+    less_is_better = frozenset({"calibration_error"})
     headline = ("map", "macro_f1", "exact_match", "calibration_error")
     followed = ("map", "macro_f1", "micro_f1", "exact_match")
 
@@ -105,6 +106,13 @@ class MultilabelMeasurement(Measurement):
             for image_id, right, missed, spurious in counts
         ]
         return sorted(faults, key=lambda one: (-one.wrong, one.image_id))
+
+    def drawn(self, indices: Ints) -> MultilabelMeasurement:
+        """See `Measurement`."""
+        answered = replace(
+            self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices]
+        )
+        return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""
