@@ -56,9 +56,10 @@ def test_a_draw_of_every_image_once_is_the_measurement_itself(task: Task, home: 
     measurement = task.measure(snapshot, images, found, MeasureOptions())
     all_of_them = np.arange(len(images))
     assert measurement.drawn(all_of_them).figures == measurement.figures
-    assert measurement.drawn(all_of_them.repeat(2)).figures[task.kinds[0]].keys() == measurement.figures[
-        task.kinds[0]
-    ].keys()
+    assert (
+        measurement.drawn(all_of_them.repeat(2)).figures[task.kinds[0]].keys()
+        == measurement.figures[task.kinds[0]].keys()
+    )
     main = task.followed[0]
     right = measurement.drawn(np.zeros(len(images), np.int64)).figures[task.kinds[0]]
     assert right[main] == pytest.approx(1.0)

@@ -75,7 +75,7 @@ def test_it_is_written_as_a_page_a_table_and_a_document(evaluated: Run, worse: R
     assert {row["verdict"] for row in rows if row["run"] == worse.id} == {row.verdicts[0] for row in comparison.rows}
     document = json.loads(write_comparison(comparison, tmp_path / "compare.json").read_text())
     assert document["runs"] == [evaluated.id, worse.id]
-    with pytest.raises(BadInput, match="ends with .html, .csv, .json"):
+    with pytest.raises(BadInput, match=r"ends with \.html, \.csv, \.json"):
         write_comparison(comparison, tmp_path / "compare.pdf")
 
 

@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from teppr.architectures._body import EMBEDDING, IMAGENET_MEAN, IMAGENET_STD, Bodied, whole_body
 from teppr.architectures._export import export_onnx
+from teppr.architectures._scores import against_others
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -62,6 +63,7 @@ class Named(Bodied):
         self.one_label = options.task == "classify"
         self.decode = "classes" if self.one_label else "labels"
         self.features = whole_body(options, last.module)
+        self.last_layer = f"features.{last.module}"
         self.logits = nn.Sequential(nn.Dropout(DROPPED_SHARE), nn.Linear(last.channels, options.label_count))
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1), persistent=False)
@@ -198,6 +200,16 @@ class Classifier(Architecture):
             embedding=EMBEDDING,
             embedding_size=own.embedding_size,
         )
+
+    def label_scores(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        own = _named(network)
+        logits, _ = own(image[None])
+        return against_others(logits)[0] if own.one_label else logits[0]
+
+    def feature_layers(self, network: nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return (_named(network).last_layer,)
 
 
 def _named(network: nn.Module) -> Named:

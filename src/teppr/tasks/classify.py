@@ -111,9 +111,7 @@ class ClassMeasurement(Measurement):
 
     def drawn(self, indices: Ints) -> ClassMeasurement:
         """See `Measurement`."""
-        answered = replace(
-            self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices]
-        )
+        answered = replace(self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices])
         return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
     def details(self) -> Mapping[str, Any]:
