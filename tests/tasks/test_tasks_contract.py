@@ -45,8 +45,7 @@ def test_nothing_found_holds_no_parity(task: Task) -> None:
 
 
 def test_a_draw_of_every_image_once_is_the_measurement_itself(task: Task, home: Path) -> None:
-    make = {"lanes": line_snapshot, "classify": class_snapshot}.get(task.answers, small_snapshot)
-    snapshot = make(home)
+    snapshot = snapshot_for(task, home)
     images = snapshot.images("test")
     rows = [row for image in images[::2] for row in rows_of_truth(task, image)]
     found = {
@@ -64,6 +63,12 @@ def test_a_draw_of_every_image_once_is_the_measurement_itself(task: Task, home: 
     right = measurement.drawn(np.zeros(len(images), np.int64)).figures[task.kinds[0]]
     assert right[main] == pytest.approx(1.0)
     assert (measurement.figures[task.kinds[0]][main] or 0) < 1
+
+
+def snapshot_for(task: Task, home: Path) -> Snapshot:
+    if task.answers == "lanes":
+        return line_snapshot(home)
+    return class_snapshot(home) if task.answers == "classify" else small_snapshot(home)
 
 
 def rows_of_truth(task: Task, image: SnapshotImage) -> list[dict[str, Any]]:
