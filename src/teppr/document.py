@@ -192,9 +192,10 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _known_keys(model: type, path: Sequence[str | int]) -> list[str]:
+    # A step that is no field is a key of a mapping, whose values are the model.
     for step in path:
-        if isinstance(step, str):
-            model = _model_in(_fields(model)[step])
+        if isinstance(step, str) and step in (fields := _fields(model)):
+            model = _model_in(fields[step])
     return list(_fields(model))
 
 
@@ -205,8 +206,12 @@ def _fields(model: type) -> dict[str, Any]:
 
 
 def _model_in(annotation: Any) -> type:  # noqa: ANN401 - a type in any of typing's forms
-    found: type = next((arg for arg in get_args(annotation) if _is_model(arg)), annotation)
-    return found
+    """The model within it, at any depth: of `dict[str, Part]`, `tuple[Part, ...] | None` ...; itself otherwise."""
+    for arg in get_args(annotation):
+        if _is_model(found := _model_in(arg)):
+            return found
+    whole: type = annotation
+    return whole
 
 
 def _is_model(found: object) -> bool:

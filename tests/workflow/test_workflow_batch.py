@@ -4,6 +4,7 @@ by chance.
 
 import csv
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,7 +153,7 @@ class TestDoing:
         put(folder, "c.yml", ("report:", "# no prediction\nreport:"))
         runs = list_runs(home)
         assert cli("run", folder, "--json") == 0
-        assert {row["verdict"] for row in cli.json["experiments"]} == {"done before", "done"}
+        assert {row["verdict"] for row in cli.json["experiments"]} == {"done before"}
         assert list_runs(home) == runs
 
     def test_none_is_begun_where_that_is_wished(self, cli: Cli, folder: Path, home: Path) -> None:
@@ -179,3 +180,54 @@ class TestDoing:
         assert (crashed["verdict"], crashed["attempts"]) == ("failed", 2)
         assert "its process was killed" in crashed["reason"]
         assert done["verdict"] == "done"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("dataset")
+def test_a_queue_is_emptied_and_what_cannot_be_done_is_put_aside_with_the_reason(cli: Cli, folder: Path) -> None:
+    paths = [put(folder, "good.yml"), put(folder, "bad.yml", ("train:", "trian:"))]
+    for path in paths:
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+
+    assert cli("run", "--queue", folder, "--json") == 1
+
+    assert [row["verdict"] for row in cli.json["experiments"]] == ["wrong", "done"]
+    assert sorted(path.name for path in folder.glob("*/*.yml")) == ["bad.yml", "good.yml"]
+    assert (folder / "done" / "good.yml").is_file()
+    assert "trian: unknown key" in (folder / "failed" / "bad.yml.json").read_text(encoding="utf-8")
+
+
+TUNE = """
+tune:
+  trials: 3
+  space: {train.image_size_px: {choices: [128, 96, 64]}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("dataset")
+def test_a_tuning_that_was_killed_goes_on_and_compares_its_winner_with_the_default(
+    cli: Cli, folder: Path, home: Path
+) -> None:
+    path = put(folder, "tune.yml")
+    path.write_text(path.read_text(encoding="utf-8") + TUNE, encoding="utf-8")
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "teppr", "--home", home, "tune", path], stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    with killed:
+        # Its first trial has begun.
+        assert any(line.startswith("[0] run ") for line in killed.stderr)
+        killed.kill()
+
+    assert cli("tune", path, "--json") == 0
+
+    told = cli.json
+    assert [row["state"] for row in told["trials"]] == ["complete"] * 3
+    assert told["trials"][0]["settings"] == {"train.image_size_px": 128}
+    assert told["best"] is not None
+    assert "the default" in told["verdict"]
+    assert told["trials"][0]["test"] is not None
+    assert Path(told["report"]).is_file()
+    assert cli("run", "--check", told["winner"]) == 0
+    assert len(list_runs(home)) <= 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from teppr.cli.session import Session, note, print_json, print_table
-from teppr.errors import BadInput, Refused
+from teppr.errors import BadInput, Refused, TepprError
 from teppr.files import alone_in
 
 if TYPE_CHECKING:
     from teppr.workflow.batch import Job
     from teppr.workflow.conduct import Conductor
     from teppr.workflow.outcome import Outcome
+    from teppr.workflow.queue_folder import QueueFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,48 @@ def run_batch(session: Session, places: Sequence[Path], options: BatchOptions) -
             tell(session, outcomes, options.csv or folder / "summary.csv", options)
     except BlockingIOError as error:
         raise Refused(f"another process is at work on this batch, in {folder}") from error
+
+
+def run_queue(session: Session, place: Path, options: BatchOptions, *, wait: bool) -> None:
+    """Do what is in a queue folder, one file after the other; `wait` for more until a signal comes."""
+    from teppr.workflow.at_work import pause
+    from teppr.workflow.interrupt import stop_on_signals
+    from teppr.workflow.queue_folder import QueueFolder
+
+    if not place.is_dir():
+        raise BadInput(f"there is no queue folder {place}; make it, and put experiment files into it")
+    queue = QueueFolder(place)
+    outcomes: list[Outcome] = []
+    with stop_on_signals() as stop:
+        conductor = conductor_of(session, options, stop)
+        while not stop():
+            with queue.taking() as file:
+                if file is not None:
+                    outcomes += _do_file(conductor, queue, file)
+                    continue
+            if not wait and not queue.has_unsettled():
+                break
+            pause()
+    csv = options.csv or place / "logs" / f"summary-{os.getpid()}.csv"
+    tell(session, outcomes, csv, options)
+
+
+def _do_file(conductor: Conductor, queue: QueueFolder, file: Path) -> list[Outcome]:
+    """Do one file of a queue and put it away; it stays where it is if that was stopped."""
+    from teppr.workflow.outcome import Outcome, Verdict
+
+    note(f"{file.name}: taken, {len(queue.waiting())} in the queue")
+    logs = queue.path / "logs" / file.name
+    try:
+        jobs = conductor.check([file], logs)
+        _say_faults(jobs, strict=False)
+        outcomes = list(conductor.do_all(jobs, logs))
+    except TepprError as error:
+        # Whatever is wrong with this file, the next one may be right.
+        outcomes = [Outcome(name=file.name, verdict=Verdict.FAILED, reason=str(error))]
+    if not conductor.stop():
+        note(f"{file.name}: now {queue.put_away(file, outcomes)}")
+    return outcomes
 
 
 def conductor_of(session: Session, options: BatchOptions, stop: Callable[[], bool]) -> Conductor:
@@ -115,7 +159,7 @@ def _say_faults(jobs: Sequence[Job], *, strict: bool) -> None:
         raise BadInput(f"{len(wrong)} of {len(jobs)} experiments cannot be done, so none is begun:\n{faults}")
     for job in wrong:
         note(f"wrong: {job.name}: {job.fault}")
-    if wrong:
+    if wrong and len(jobs) > len(wrong):
         note(f"{len(wrong)} of {len(jobs)} experiments cannot be done; the others are (--strict would begin none)")
 
 

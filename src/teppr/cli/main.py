@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
+    "tune": Entry("tune", "tune", WORKFLOW, "Search for better values than an experiment file has."),
     "architectures": Entry("architectures", "architectures", WORKFLOW, "List the networks, and where each runs."),
     "env": Entry("env", "app", WORKFLOW, "Make, list, check and remove environments of architectures' own."),
     "model": Entry("model", "app", WORKFLOW, "List, show, verify and import published models."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teppr.cli.batch import BatchOptions, check, is_batch, run_batch
+from teppr.cli.batch import BatchOptions, check, is_batch, run_batch, run_queue
 from teppr.cli.elsewhere import go_where_it_runs
 from teppr.cli.session import Json, Session, note, print_json, progress
 from teppr.errors import BadInput
@@ -33,6 +33,10 @@ def run(
     csv: Annotated[
         Path | None, typer.Option(help="Of many: where the table goes; default: the batch's folder.")
     ] = None,
+    queue: Annotated[
+        Path | None, typer.Option(help="Take experiment files out of this folder instead, one after the other.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="With --queue: wait for more when it is empty.")] = False,
     as_json: Json = False,
 ) -> None:
     """Do all stages of an experiment file, or of many: train, evaluate, predict, publish, report.
@@ -44,6 +48,9 @@ def run(
     wrong is said at once; then each that can be done is done in a process of its own, whatever becomes of the others.
     At the end stands a table, as CSV too. A batch that was killed goes on where it was when started again.
 
+    A queue is a folder that can be topped up while it runs, and that several processes may take from: files are done
+    the oldest first, and moved into done/ or failed/ below it, each with what came of it in FILE.json beside it.
+
     Exit codes: 0 all done, 1 stopped, or criteria not met; of many: at least one did not end well, the others are done;
     2 wrong input; of many: none could be begun.
 
@@ -53,13 +60,16 @@ def run(
       teppr run signs.yml --json
       teppr run a.yml b.yml experiments/ --retries 1
       teppr run grid.yml --csv grid.csv
+      teppr run --queue nightly/ --wait
     """  # noqa: D301 - the \b is for the help's layout
     session: Session = ctx.obj
     places = experiments or []
-    if not places:
-        raise BadInput("give an experiment file, several, or a folder of them: teppr run FILE")
+    if bool(places) == (queue is not None) or (wait and queue is None):
+        raise BadInput("give experiment files or folders of them, or a queue: teppr run FILE, teppr run --queue FOLDER")
     options = BatchOptions(fresh=fresh, device=device, retries=retries, strict=strict, csv=csv, as_json=as_json)
-    if only_check:
+    if queue is not None:
+        run_queue(session, queue, options, wait=wait)
+    elif only_check:
         check(session, places, as_json=as_json)
     elif is_batch(places):
         run_batch(session, places, options)

@@ -18,7 +18,8 @@ from teppr.tasks.contract import TASKS, Task
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
 from teppr.workflow.criteria import check_figure, check_followed
-from teppr.workflow.variation import MOST_EXPERIMENTS, varied
+from teppr.workflow.search_space import Tune
+from teppr.workflow.variation import MOST_EXPERIMENTS, value_at, varied
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -188,6 +189,7 @@ class Experiment(Part):
         description="Lists of values by path, such as {train.image_size_px: [160, 192]}: teppr run does an experiment "
         "for every combination.",
     )
+    tune: Tune | None = None
 
     @field_validator("architecture")
     @classmethod
@@ -224,10 +226,32 @@ class Experiment(Part):
             raise wrong_at(f"a grid has at most {MOST_EXPERIMENTS} experiments, got {count}", "grid")
         return self
 
+    @model_validator(mode="after")
+    def _space_is_sound(self) -> Self:
+        if self.tune is None:
+            return self
+        if self.tune.metric is not None:
+            try:
+                check_followed(self.tune.metric, TASKS.all())
+            except UnknownName as error:
+                raise wrong_at(str(error), "tune", "metric") from error
+        for path, dimension in self.tune.space.items():
+            try:
+                possible = [value_at(varied(self.itself, {path: value}), path) for value in dimension.probes()]
+                own = value_at(self.itself, path)
+            except BadExperiment as error:
+                raise wrong_at(str(error), "tune", "space", path) from error
+            if own not in possible and not dimension.has(own):
+                message = (
+                    f"the file's own value must be one that is tried, for comparison, got {orjson.dumps(own).decode()}"
+                )
+                raise wrong_at(message, "tune", "space", path)
+        return self
+
     @property
     def itself(self) -> Self:
         """The experiment as its file has it, without those that are to be made from it."""
-        return self.model_copy(update={"grid": None})
+        return self.model_copy(update={"grid": None, "tune": None})
 
     def to_yaml(self) -> str:
         """The effective experiment, defaults filled in, as a file that reads back to the same."""
