@@ -14,6 +14,7 @@ Run it by: python bench/drills.py kills [--seconds 60]
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import random
 import signal
@@ -26,6 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +40,11 @@ import psutil
 from serving_parts import models
 from serving_parts.load import Load, load
 from teppr import images
-from teppr.serving.queue import QUEUE_ERRORS
+from teppr.registry.bundle import Bundle, write_bundle
+from teppr.serving import queue
+from teppr.serving.producer import Order, Producer
+from teppr.serving.queue import QUEUE_ERRORS, Priority
+from teppr.serving.tasks import Ask
 from teppr.testing.bundles import small_bundle
 from teppr.testing.coded import counts, under_load
 from teppr.testing.service import ServedHome, served_home
@@ -47,6 +53,7 @@ API = "/api/vision/v2"
 PREDICT = f"{API}/predict"
 EVERY_S = 3.0
 BULK = 5000
+BULK_S = 600.0
 MB = 1e6
 TOLD_EVERY_S = 60.0
 ACCEPTED, GONE = 202, 499
@@ -99,6 +106,7 @@ def neighbours(options: argparse.Namespace) -> None:
     model, large = models.bundle_of("classifier"), models.bundle_of("mask_rcnn")
     with ExitStack() as things:
         folder = Path(things.enter_context(TemporaryDirectory()))
+        newer = write_bundle(folder / "newer", replace(large.card, key="bench-ods-2"), [large.network])
         photos = folder / "photos"
         photos.mkdir()
         for i, image in enumerate(models.jpegs()):
@@ -114,13 +122,13 @@ def neighbours(options: argparse.Namespace) -> None:
         window(8)
         for clients in options.clients:
             before = window(clients)
-            with _again_and_again(lambda: _load_swap_unload(folder / "home", large.path, large.card.key)) as times:
+            with _again_and_again(partial(_load_swap_unload, folder / "home", large, newer)) as times:
                 beside = window(clients)
             after = window(clients)
             _compare(f"{times[0]} x load, swap, unload beside {clients} clients", before, beside, after)
         for clients in options.clients:
             before = window(clients)
-            _submit(home.url, small_jpeg(photos / "000.jpg"), BULK)
+            asyncio.run(_submit(home.queue_url, model.card.key, small_jpeg(photos / "000.jpg"), BULK))
             waiting = home.queued()
             beside = window(clients)
             left = home.queued()
@@ -149,8 +157,8 @@ def _again_and_again(step: Callable[[], None]) -> Iterator[list[int]]:
             going.result()
 
 
-def _load_swap_unload(home: Path, bundle: Path, key: str) -> None:
-    for words in (["load", bundle], ["swap", key, bundle], ["unload", key]):
+def _load_swap_unload(home: Path, one: Bundle, newer: Bundle) -> None:
+    for words in (["load", one.path], ["swap", one.card.key, newer.path], ["unload", newer.card.key]):
         command = [sys.executable, "-m", "teppr", "--home", home, *words]
         subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
 
@@ -171,12 +179,25 @@ def small_jpeg(path: Path) -> bytes:
     return images.encode_jpeg(images.resize_to_fit(pixels, 256))
 
 
-def _submit(url: str, image: bytes, count: int) -> None:
-    with httpx.Client(base_url=url, timeout=60) as client, ThreadPoolExecutor(4) as pool:
-        for status in pool.map(
-            lambda _: client.post(f"{API}/predictq", files={"image": image}).status_code, range(count)
-        ):
-            assert status == ACCEPTED, status  # noqa: S101 - nothing to measure otherwise
+async def _submit(queue_url: str, key: str, image: bytes, count: int) -> None:
+    """Put bulk into the queue as a web does, but quicker than a web is asked, so that it still waits afterwards."""
+    redis = queue.connect_async(queue_url)
+    order = Order(
+        id="",
+        asked="a drill",
+        client="drill",
+        priority=Priority.BULK,
+        timeout_s=BULK_S,
+        keep_s=BULK_S,
+        most_waiting=2 * count,
+    )
+    ask = Ask(key=key, name=key, threshold_0_1=0.5, outlines=False)
+    producer = Producer(redis)
+    await producer.start()
+    for _ in range(count):
+        await producer.submit(ask, image, replace(order, id=uuid4().hex))
+    await producer.close()
+    await redis.aclose()
 
 
 def endurance(options: argparse.Namespace) -> None:

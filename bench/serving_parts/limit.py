@@ -43,9 +43,11 @@ class Looped:
 
     def tail(self, in_turn: int) -> float:
         """The p99 by the median of the time that so many images take one after the other: what waiting in a fair queue
-        makes of images that take unlike times, with no service around them.
+        makes of images that take unlike times, with no service around them; not a number where no process had so many.
         """
         sums = [np.convolve(each, np.ones(in_turn), "valid") for each in self.spent_ms if len(each) >= in_turn]
+        if not sums:
+            return float("nan")
         waited_ms = np.concatenate(sums)
         return float(np.percentile(waited_ms, 99) / np.median(waited_ms))
 
