@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teppr.errors import Missing
+from teppr.errors import Missing, Refused
 from teppr.files import whole_file
 from teppr.workflow.at_work import AtWork
 from teppr.workflow.batch import Job
@@ -42,7 +42,10 @@ class Conductor:
         """The experiments of these files; in a process of its own, which takes the memory of its framework with it."""
         child = AtWork([*self.frame, "run", "--check", "--json", "--", *map(str, files)], folder / "check")
         self._attend(child, quiet=True)
-        if not (printed := child.printed()):
+        if self.stop():
+            raise Refused("stopped before anything was begun")
+        printed = child.printed()
+        if "experiments" not in printed:
             raise Missing(f"the experiments could not be checked: {child.last_remark()}; all is in {child.log}")
         return [_job_of(row) for row in printed["experiments"]]
 
@@ -87,13 +90,17 @@ class Conductor:
         try:
             while child.code is None:
                 child.wait()
-                for line in () if quiet else child.news():
-                    self.say(f"    {line}")
+                self._pass_on(child, quiet=quiet)
                 if self.stop() and not asked:
                     child.ask_to_end()
                     asked = True
+            self._pass_on(child, quiet=quiet)
         finally:
             child.kill()
+
+    def _pass_on(self, child: AtWork, *, quiet: bool) -> None:
+        for line in () if quiet else child.news():
+            self.say(f"    {line}")
 
 
 def _job_of(row: Mapping[str, Any]) -> Job:
