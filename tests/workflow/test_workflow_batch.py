@@ -192,15 +192,15 @@ def test_a_queue_is_emptied_and_what_cannot_be_done_is_put_aside_with_the_reason
     assert cli("run", "--queue", folder, "--json") == 1
 
     assert [row["verdict"] for row in cli.json["experiments"]] == ["wrong", "done"]
-    assert sorted(path.name for path in folder.glob("*/*.yml")) == ["bad.yml", "good.yml"]
+    assert list(folder.glob("*.yml")) == []
     assert (folder / "done" / "good.yml").is_file()
     assert "trian: unknown key" in (folder / "failed" / "bad.yml.json").read_text(encoding="utf-8")
 
 
 TUNE = """
 tune:
-  trials: 3
-  space: {train.image_size_px: {choices: [128, 96, 64]}}
+  trials: 2
+  space: {train.image_size_px: {choices: [128, 64]}}
 """
 
 
@@ -223,11 +223,11 @@ def test_a_tuning_that_was_killed_goes_on_and_compares_its_winner_with_the_defau
     assert cli("tune", path, "--json") == 0
 
     told = cli.json
-    assert [row["state"] for row in told["trials"]] == ["complete"] * 3
+    assert [row["state"] for row in told["trials"]] == ["complete"] * 2
     assert told["trials"][0]["settings"] == {"train.image_size_px": 128}
     assert told["best"] is not None
     assert "the default" in told["verdict"]
     assert told["trials"][0]["test"] is not None
     assert Path(told["report"]).is_file()
     assert cli("run", "--check", told["winner"]) == 0
-    assert len(list_runs(home)) <= 3
+    assert len(list_runs(home)) <= 2

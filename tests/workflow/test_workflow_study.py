@@ -105,7 +105,7 @@ def test_the_winner_is_an_experiment_file_that_can_be_read(home: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ([0.5, 0.2, 0.5], "no trial is better than the default, val/map_50 0.5000"),
+        ([0.5, 0.2, 0.5], "no trial is better than the default so far, val/map_50 0.5000"),
         ([None, 0.2], "trial 1 is the best so far, val/map_50 0.2000; the default has no value"),
         ([None], "no trial has a value yet"),
         ([], "no trial has a value yet"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import orjson
 from pydantic import JsonValue
 
 from teppr.errors import TepprError
@@ -118,5 +118,7 @@ def write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
 
 
 def said(value: JsonValue) -> str:
-    """A setting's value in a cell."""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    """A setting's value in a cell; what was searched has more digits than matter."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -92,7 +93,8 @@ class StudyReport:
         if default is None or default.value is None or gain is None:
             return f"trial {best.number} is the best so far, {self.metric} {best.value:.4f}; the default has no value"
         if gain <= 0:
-            return f"no trial is better than the default, {self.metric} {default.value:.4f}"
+            so_far = "" if self.is_whole else " so far"
+            return f"no trial is better than the default{so_far}, {self.metric} {default.value:.4f}"
         sentence = (
             f"trial {best.number} is better than the default by {gain:.4f}: {self.metric} {best.value:.4f}, "
             f"the default {default.value:.4f}"
@@ -225,7 +227,7 @@ def _write_csv(report: StudyReport, path: Path) -> None:
     writer = csv.writer(text)
     writer.writerow(["trial", "state", report.metric, "test", "epochs", *paths, "run", "reason"])
     for row in report.rows:
-        settings = [said(row.settings[name]) if name in row.settings else "" for name in paths]
+        settings = [json.dumps(row.settings[name]) if name in row.settings else "" for name in paths]
         writer.writerow([row.number, row.state, row.value, row.test, row.epochs, *settings, row.run, row.reason])
     with whole_file(path) as file:
         file.write(text.getvalue().encode())

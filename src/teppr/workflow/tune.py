@@ -11,6 +11,7 @@ from teppr.workflow.at_work import AtWork, pause
 from teppr.workflow.begin import begin
 from teppr.workflow.diary import read_lines
 from teppr.workflow.interrupt import never
+from teppr.workflow.outcome import said
 from teppr.workflow.run import Run, StageState, find_run
 from teppr.workflow.study import RUN, Attempt, Study
 
@@ -55,7 +56,7 @@ class Tuning:
         """Its training, or None where there is nothing to train: it was done already, or cannot be done."""
         study, trial = self.study, attempt.trial
         twin = study.twin_of(attempt)
-        values = ", ".join(f"{path} = {value}" for path, value in study.settings_of(trial.params).items())
+        values = ", ".join(f"{path} = {said(value)}" for path, value in study.settings_of(trial.params).items())
         self.say(f"[{attempt.number}] {values}" + ("" if attempt.number else " (the default)"))
         if twin is not None and twin.value is not None:
             trial.set_user_attr(RUN, twin.user_attrs[RUN])
