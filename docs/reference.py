@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from teppr.annotations.rules import RULES
 from teppr.cli import main
 from teppr.settings import PREFIX, ServedModels, ServedWeb, ServePlan, Settings
-from teppr.workflow import experiment
+from teppr.workflow import experiment, search_space
 
 HERE = Path(__file__).parent
 
@@ -140,6 +140,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("predict", experiment.Predict),
     ("publish", experiment.Publish),
     ("report", experiment.Report),
+    ("tune", search_space.Tune),
+    ("tune.space, by path", search_space.Dimension),
+    ("tune.pruner", search_space.Pruner),
 )
 
 

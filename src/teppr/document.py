@@ -155,21 +155,35 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, int] | N
     return None
 
 
+def faults_of(model: type, error: ValidationError) -> list[str]:
+    """What is wrong with a value that is in no file, a sentence each: "train.sed: unknown key ..."."""
+    items = [dict(item) for item in error.errors()]
+    return [f"{_dotted(_path_of(item))}: {_sentence(model, item)}" for item in items]
+
+
 def _explain(document: Document, model: type, item: Mapping[str, Any]) -> str:
     """One of pydantic's errors as a sentence."""
+    path = _path_of(item)
+    return f"{document.name}:{document.line_of(path)}: {_dotted(path)}: {_sentence(model, item)}"
+
+
+def _path_of(item: Mapping[str, Any]) -> list[str | int]:
+    return [step for step in (*item["loc"], *item.get("ctx", {}).get("path", ())) if step != _OF_THE_KEY]
+
+
+def _sentence(model: type, item: Mapping[str, Any]) -> str:
     kind, message = item["type"], str(item["msg"])
-    path = [step for step in (*item["loc"], *item.get("ctx", {}).get("path", ())) if step != _OF_THE_KEY]
-    where = f"{document.name}:{document.line_of(path)}: {_dotted(path)}"
     if kind in _UNKNOWN_KEY:
+        path = _path_of(item)
         known = _known_keys(model, path[:-1])
         near = get_close_matches(str(path[-1]), known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{where}: unknown key{hint}; known: {', '.join(known)}"
+        return f"unknown key{hint}; known: {', '.join(known)}"
     if kind == "missing":
-        return f"{where}: is missing; it must be given"
+        return "is missing; it must be given"
     if kind == "value_error":
-        return f"{where}: {message.removeprefix('Value error, ')}"
-    return f"{where}: {message[:1].lower()}{message[1:]}, got {short(item['input'])}"
+        return message.removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]}, got {short(item['input'])}"
 
 
 def _dotted(path: Sequence[str | int]) -> str:
@@ -178,9 +192,10 @@ def _dotted(path: Sequence[str | int]) -> str:
 
 
 def _known_keys(model: type, path: Sequence[str | int]) -> list[str]:
+    # A step that is no field is a key of a mapping, whose values are the model.
     for step in path:
-        if isinstance(step, str):
-            model = _model_in(_fields(model)[step])
+        if isinstance(step, str) and step in (fields := _fields(model)):
+            model = _model_in(fields[step])
     return list(_fields(model))
 
 
@@ -191,8 +206,12 @@ def _fields(model: type) -> dict[str, Any]:
 
 
 def _model_in(annotation: Any) -> type:  # noqa: ANN401 - a type in any of typing's forms
-    found: type = next((arg for arg in get_args(annotation) if _is_model(arg)), annotation)
-    return found
+    """The model within it, at any depth: of `dict[str, Part]`, `tuple[Part, ...] | None` ...; itself otherwise."""
+    for arg in get_args(annotation):
+        if _is_model(found := _model_in(arg)):
+            return found
+    whole: type = annotation
+    return whole
 
 
 def _is_model(found: object) -> bool:

@@ -167,6 +167,11 @@ def variables_for_others() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in OF_THIS_PYTHON}
 
 
+def variables_for_children() -> dict[str, str]:
+    """The variables of this process, for one of the same Python."""
+    return dict(os.environ)
+
+
 def load(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: object) -> Settings:
     """Read the settings.
 

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
     "compare": Entry("compare", "compare", WORKFLOW, "Hold runs against each other, with intervals and verdicts."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
+    "tune": Entry("tune", "tune", WORKFLOW, "Search for better values than an experiment file has."),
     "architectures": Entry("architectures", "architectures", WORKFLOW, "List the networks, and where each runs."),
     "env": Entry("env", "app", WORKFLOW, "Make, list, check and remove environments of architectures' own."),
     "model": Entry("model", "app", WORKFLOW, "List, show, verify, import and look inside models."),

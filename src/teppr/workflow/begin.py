@@ -28,14 +28,22 @@ def begin(experiment: Experiment, home: Path, *, fresh: bool = False) -> Run:
     What the experiment asks for beside the training (evaluation, publishing ...) is taken over into an earlier run.
     Raises BadExperiment where dataset or architecture cannot do what is asked.
     """
-    snapshot = find_snapshot(home, experiment.dataset)
-    pinned = _pinned(experiment, snapshot, home)
-    check_feasible(pinned, snapshot, home)
+    if experiment.grid:
+        raise BadExperiment(f"{experiment.name!r} has a grid, which makes it many experiments: teppr run does them all")
+    pinned = pinned_and_feasible(experiment, home)
     earlier = None if fresh else run_to_go_on_with(home, pinned)
     if earlier is None:
         return create_run(home, pinned, required_packages(ARCHITECTURES.load(pinned.architecture)))
     earlier.take_over(pinned)
     return earlier
+
+
+def pinned_and_feasible(experiment: Experiment, home: Path) -> Experiment:
+    """The experiment with its dataset's version; raises BadExperiment where dataset or architecture cannot do it."""
+    snapshot = find_snapshot(home, experiment.dataset)
+    pinned = _pinned(experiment, snapshot, home)
+    check_feasible(pinned, snapshot, home)
+    return pinned
 
 
 def run_of(experiment: Experiment, home: Path) -> Run:
@@ -142,4 +150,4 @@ def _pinned(experiment: Experiment, snapshot: Snapshot, home: Path) -> Experimen
         # What it cannot do is refused where it is asked for, and left out where it is only the default.
         given = train.model_fields_set
         train = train.model_copy(update={k: v for k, v in SELF_TAUGHT_DEFAULTS.items() if k not in given})
-    return experiment.model_copy(update={"dataset": reference, "train": train})
+    return experiment.itself.model_copy(update={"dataset": reference, "train": train})

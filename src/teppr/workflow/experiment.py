@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
 import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from teppr.architectures.contract import ARCHITECTURES
 from teppr.document import DocumentKind, Part, wrong_at, yaml_of
@@ -17,6 +18,8 @@ from teppr.tasks.contract import TASKS, Task
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
 from teppr.workflow.criteria import check_figure, check_followed
+from teppr.workflow.search_space import Tune
+from teppr.workflow.variation import MOST_EXPERIMENTS, value_at, varied
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -180,6 +183,13 @@ class Experiment(Part):
     predict: Predict | None = None
     publish: Publish | None = None
     report: Report = Report()
+    grid: dict[str, Annotated[tuple[JsonValue, ...], Field(min_length=1)]] | None = Field(
+        default=None,
+        min_length=1,
+        description="Lists of values by path, such as {train.image_size_px: [160, 192]}: teppr run does an experiment "
+        "for every combination.",
+    )
+    tune: Tune | None = None
 
     @field_validator("architecture")
     @classmethod
@@ -203,6 +213,45 @@ class Experiment(Part):
             except UnknownName as error:
                 raise wrong_at(str(error), "publish", "accept", figure) from error
         return self
+
+    @model_validator(mode="after")
+    def _grid_is_sound(self) -> Self:
+        for path, values in (self.grid or {}).items():
+            for i, value in enumerate(values):
+                try:
+                    varied(self.itself, {path: value})
+                except BadExperiment as error:
+                    raise wrong_at(str(error), "grid", path, i) from error
+        if (count := math.prod(map(len, (self.grid or {}).values()))) > MOST_EXPERIMENTS:
+            raise wrong_at(f"a grid has at most {MOST_EXPERIMENTS} experiments, got {count}", "grid")
+        return self
+
+    @model_validator(mode="after")
+    def _space_is_sound(self) -> Self:
+        if self.tune is None:
+            return self
+        if self.tune.metric is not None:
+            try:
+                check_followed(self.tune.metric, TASKS.all())
+            except UnknownName as error:
+                raise wrong_at(str(error), "tune", "metric") from error
+        for path, dimension in self.tune.space.items():
+            try:
+                possible = [value_at(varied(self.itself, {path: value}), path) for value in dimension.probes()]
+                own = value_at(self.itself, path)
+            except BadExperiment as error:
+                raise wrong_at(str(error), "tune", "space", path) from error
+            if own not in possible and not dimension.has(own):
+                message = (
+                    f"the file's own value must be one that is tried, for comparison, got {orjson.dumps(own).decode()}"
+                )
+                raise wrong_at(message, "tune", "space", path)
+        return self
+
+    @property
+    def itself(self) -> Self:
+        """The experiment as its file has it, without those that are to be made from it."""
+        return self.model_copy(update={"grid": None, "tune": None})
 
     def to_yaml(self) -> str:
         """The effective experiment, defaults filled in, as a file that reads back to the same."""

@@ -14,7 +14,7 @@ from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import Progress
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
-from teppr.workflow.experiment import Publish
+from teppr.workflow.experiment import Experiment, Publish
 from teppr.workflow.interrupt import never
 from teppr.workflow.learn import learn
 from teppr.workflow.model import open_model
@@ -70,7 +70,7 @@ class Pipeline:
         asked = getattr(self.run.experiment, stage)
         if asked is None:
             return StageVerdict(stage=stage, state=NOT_ASKED)
-        if self._holds(stage, asked):
+        if _holds(self.run, stage, asked):
             return StageVerdict(stage=stage, state=KEPT, report=_report(self.run, stage))
         try:
             getattr(self, f"_{stage}")(asked)
@@ -84,18 +84,6 @@ class Pipeline:
         state = self.run.stage(stage)
         code = 0 if state is StageState.FINISHED else 1
         return StageVerdict(stage=stage, state=state, report=_report(self.run, stage), exit_code=code)
-
-    def _holds(self, stage: str, asked: Part) -> bool:
-        """Whether the stage was finished for the weights that there are now, and as it is asked for now."""
-        record = self.run.stage_record(stage)
-        if stage == "report" or self.run.stage(stage) is not StageState.FINISHED:
-            return False
-        if stage == "train":
-            return True
-        if isinstance(asked, Publish):
-            return bool(record["key"] == asked.key)  # a release never changes
-        trained = self.run.stage_record("train")["ended"]
-        return bool(record["began"] >= trained and record["asked"] == asked_of(asked))
 
     def _train(self, _: Part) -> None:
         with self.watch("training") as progress:
@@ -146,6 +134,26 @@ class Pipeline:
         forms = self.run.experiment.report.formats
         paths = [write_report(made, self.run.path / f"report.{form}") for form in forms]
         self.run.mark("report", StageState.FINISHED, files=[str(path) for path in paths])
+
+
+def is_done(run: Run, experiment: Experiment) -> bool:
+    """Whether the run has all that the experiment asks for, as it asks for it now."""
+    asked = {stage: part for stage in STAGES if (part := getattr(experiment, stage)) is not None}
+    reported = run.stage("report") is StageState.FINISHED
+    return reported and all(_holds(run, stage, part) for stage, part in asked.items() if stage != "report")
+
+
+def _holds(run: Run, stage: str, asked: Part) -> bool:
+    """Whether the stage was finished for the weights that there are now, and as it is asked for now."""
+    record = run.stage_record(stage)
+    if stage == "report" or run.stage(stage) is not StageState.FINISHED:
+        return False
+    if stage == "train":
+        return True
+    if isinstance(asked, Publish):
+        return bool(record["key"] == asked.key)  # a release never changes
+    trained = run.stage_record("train")["ended"]
+    return bool(record["began"] >= trained and record["asked"] == asked_of(asked))
 
 
 def asked_of(part: Part) -> dict[str, Any]:
