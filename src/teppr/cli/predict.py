@@ -14,6 +14,9 @@ from teppr.errors import BadInput
 if TYPE_CHECKING:
     from teppr.workflow.predict import Predicted
 
+MOST_NAMED = 5
+"""Files that are named where many could be."""
+
 
 def predict(
     ctx: typer.Context,
@@ -67,8 +70,9 @@ def predict(
     wanted = saves_of(save)
     found = find_inputs(_with_standard_input(inputs))
     if found.repeated:
-        first = ", ".join(str(path) for path in found.repeated[:3])
-        note(f"{len(found.repeated)} files are named more than once and predicted once: {first}")
+        names = ", ".join(str(path) for path in found.repeated[:MOST_NAMED])
+        more = len(found.repeated) - MOST_NAMED
+        note(f"named more than once and predicted once: {names}{f' and {more} more' if more > 0 else ''}")
     settings = session.settings
     predictor = open_model(settings.home, model, threads=settings.thread_count, device=settings.device)
     with progress("predicting") as bar:

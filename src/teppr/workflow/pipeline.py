@@ -127,6 +127,7 @@ class Pipeline:
                 self.run.path / "predictions",
                 score_threshold_0_1=predict.score_threshold,
                 save=predict.save,
+                every=predict.every,
                 replace=True,
                 max_pixels=self.max_pixels,
                 progress=progress,

@@ -381,6 +381,8 @@ def _results_in(out: Path, digest: str, *, replace: bool) -> Iterator[Path]:
         )
     try:
         with alone_in(half, waits=False):
+            for torn in half.rglob(f"{HALF_WRITTEN}*"):
+                torn.unlink()
             yield half
     except BlockingIOError as error:
         raise Refused(f"another process predicts the same into {out}; wait for it, or give another --out") from error
