@@ -14,6 +14,8 @@ from teppr.errors import BadInput
 if TYPE_CHECKING:
     from teppr.workflow.predict import Predicted
 
+INTERRUPTED = 130
+"""Exit code of what Ctrl+C ended, as shells have it."""
 MOST_NAMED = 5
 """Files that are named where many could be."""
 
@@ -75,18 +77,22 @@ def predict(
         note(f"named more than once and predicted once: {names}{f' and {more} more' if more > 0 else ''}")
     settings = session.settings
     predictor = open_model(settings.home, model, threads=settings.thread_count, device=settings.device)
-    with progress("predicting") as bar:
-        done = predict_files(
-            predictor,
-            found.pictures,
-            out,
-            score_threshold_0_1=score_threshold,
-            save=wanted,
-            replace=replace,
-            every=every,
-            max_pixels=settings.max_image_pixels,
-            progress=bar,
-        )
+    try:
+        with progress("predicting") as bar:
+            done = predict_files(
+                predictor,
+                found.pictures,
+                out,
+                score_threshold_0_1=score_threshold,
+                save=wanted,
+                replace=replace,
+                every=every,
+                max_pixels=settings.max_image_pixels,
+                progress=bar,
+            )
+    except KeyboardInterrupt:
+        note("interrupted: what was found is kept, and the same command goes on with it")
+        raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print_json(asdict(done))
     else:

@@ -19,7 +19,7 @@ import orjson
 
 from teppr import images
 from teppr.drawing import draw, drawn_detections
-from teppr.errors import AlreadyThere, BadImage, Corrupt, MissingExtra, Refused
+from teppr.errors import AlreadyThere, BadImage, Corrupt, Missing, MissingExtra, Refused
 from teppr.files import HALF_WRITTEN, alone_in, sweep, whole_file
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
 from teppr.progress import QUIET, Progress
@@ -162,7 +162,8 @@ def predict_files(
     score_threshold_0_1: what scores lower is left out; None takes the model's own
     replace: earlier results in `out` give way to these; otherwise they raise AlreadyThere
     every: of videos, each frame whose number, from 0, divides by it
-    Raises MissingExtra where all files are videos and nothing is installed to read them.
+    Raises MissingExtra where all files are videos and nothing is installed to read them, Missing where the disk is
+    full.
     """
     begun_at = time.perf_counter()
     if pictures and all(picture.is_video for picture in pictures):
@@ -174,6 +175,7 @@ def predict_files(
         max_pixels=max_pixels,
     )
     with (
+        _room_in(out),
         _results_in(out, _digest(predictor, pictures, asked), replace=replace) as half,
         Kept(half / PLACES["jsonl"], KEYS) as kept,
         Kept(half / VIDEOS_DONE, ("file",)) as videos_done,
@@ -367,6 +369,18 @@ class _Work:
         with whole_file(self._half / place) as file:
             file.write(content)
         return len(content)
+
+
+@contextmanager
+def _room_in(out: Path) -> Iterator[None]:
+    """What cannot be written is said in a sentence; raises Missing."""
+    try:
+        yield
+    except OSError as error:
+        raise Missing(
+            f"cannot write into {out}: {error.strerror or error}; what was found is kept: mend that, call the same "
+            "again, and it goes on"
+        ) from error
 
 
 @contextmanager
