@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from teppr.architectures.contract import BuildOptions, Trainable
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+EMBEDDING = "embedding"
+"""Name of the output of that kind in exported graphs."""
 PRETRAINED_RATE_SHARE = 0.15
 """At the heads' rate a pretrained body forgets what it knows before the heads have learned to use it."""
 
@@ -74,7 +77,7 @@ def _without(prefix: str, state: State) -> dict[str, torch.Tensor]:
 
 
 class Embodied(nn.Module):
-    """A network with a body.
+    """A network with a body under a feature pyramid.
 
     A pretrained body keeps its stem, and the statistics of its batch normalisation, as they are, batches being small.
     """
@@ -86,8 +89,39 @@ class Embodied(nn.Module):
 
     @property
     @abstractmethod
+    def backbone(self) -> BackboneWithFPN:
+        """The body and the pyramid on it, as `pyramid` makes them."""
+
+    @property
     def body(self) -> nn.Module:
         """The backbone's own layers."""
+        body: nn.Module = self.backbone.body
+        return body
+
+    @property
+    def last_channels(self) -> int:
+        """Features at each place of the body's last level."""
+        channels: int = self.backbone.fpn.inner_blocks[-1][0].in_channels
+        return channels
+
+    @property
+    def feature_layers(self) -> tuple[str, ...]:
+        """Names of the modules whose maps the pyramid takes, finest first."""
+        (prefix,) = (name for name, module in self.named_modules() if module is self.body)
+        levels: Mapping[str, str] = self.backbone.body.return_layers
+        return tuple(f"{prefix}.{level}" for level in levels)
+
+    @contextmanager
+    def embedded(self) -> Iterator[list[torch.Tensor]]:
+        """While it lasts, each run adds the means over all places of the body's last features, [n, last_channels]."""
+        means: list[torch.Tensor] = []
+
+        def keep(_module: nn.Module, _given: object, levels: Mapping[str, torch.Tensor]) -> None:
+            *_, last = levels.values()
+            means.append(last.mean(dim=(2, 3)))
+
+        with self.body.register_forward_hook(keep):
+            yield means
 
     def set_trainable(self, *, with_body: bool) -> list[Trainable]:
         """Everything, or all but the body, is trained from now on; a pretrained body's stem never is."""

@@ -13,6 +13,7 @@ from typing import Self
 
 import torch
 from torch import nn
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.ops import Conv2dNormActivation
 
 from teppr.architectures._body import IMAGENET_MEAN, IMAGENET_STD, Embodied, pyramid
@@ -89,10 +90,9 @@ class OneStage(Embodied):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).reshape(3, 1, 1), persistent=False)
 
     @property
-    def body(self) -> nn.Module:
+    def backbone(self) -> BackboneWithFPN:
         """See `Embodied`."""
-        body: nn.Module = self.pyramid.body
-        return body
+        return self.pyramid
 
     def forward(self, images: torch.Tensor) -> Dense:
         """From images [n, 3, h, w] in 0..1 of any size."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
@@ -108,16 +108,9 @@ class Rcnn(Embodied):
         self.detector = detector
 
     @property
-    def body(self) -> nn.Module:
+    def backbone(self) -> BackboneWithFPN:
         """See `Embodied`."""
-        body: nn.Module = self.detector.backbone.body
-        return body
-
-    @property
-    def last_channels(self) -> int:
-        """Features at each place of the body's last level."""
-        channels: int = self.detector.backbone.fpn.inner_blocks[-1][0].in_channels
-        return channels
+        return self.detector.backbone
 
     def forward(self, images: list[torch.Tensor], targets: list[dict[str, torch.Tensor]] | None = None) -> Any:  # noqa: ANN401 - losses or detections, as torchvision's
         """Losses in training mode, detections otherwise."""

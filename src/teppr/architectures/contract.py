@@ -191,6 +191,22 @@ class Architecture(Blueprint):
         one size where it says `batch`.
         """
 
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """How sure the network is of each label wherever it sees it in one image, [labels]: log-odds, with a slope.
+
+        image: float32 [3, h, w] in 0..1; the network is in evaluation mode. An architecture need not have it; then what
+        its answers rest on is found by trial (see `teppr.anatomy`), and raises BadInput here.
+        """
+        del network, image
+        raise BadInput(f"architecture {self.name} does not say by a slope how sure it is of labels")
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """Names of modules of the network whose maps [1, c, h, w] are the features that its heads see, finest first;
+        none = whoever looks takes the last map of the body.
+        """
+        del network
+        return ()
+
 
 class SelfTaught(Blueprint):
     """A network architecture of any other framework: it sees to its own training, and its network is plain arrays.

@@ -11,8 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.ops import generalized_box_iou_loss
 
 from teppr.architectures._assign import assign
+from teppr.architectures._body import EMBEDDING
 from teppr.architectures._dense import PLANS, OneStage
 from teppr.architectures._export import export_onnx
+from teppr.architectures._scores import over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -26,16 +28,19 @@ LEAST_WEIGHT = 0.1
 
 
 class Exportable(torch.nn.Module):
-    """The network for images [n, 3, h, w] in 0..1: boxes [n, points, 4] and scores [n, points, labels]."""
+    """The network for images [n, 3, h, w] in 0..1: boxes [n, points, 4], scores [n, points, labels], and the mean over
+    all places of the body's last features.
+    """
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The outputs in the order in which `teppr.decode` takes them."""
-        said = self.network(images)
-        return said.boxes_xyxy_px, said.logits.sigmoid()
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The outputs in the order in which `teppr.decode` takes them, and the embedding."""
+        with _one_stage(self.network).embedded() as embeddings:
+            said = self.network(images)
+        return said.boxes_xyxy_px, said.logits.sigmoid(), embeddings[0]
 
 
 class Fcos(Architecture):
@@ -91,18 +96,34 @@ class Fcos(Architecture):
         found = []
         with torch.inference_mode():
             for image, size_wh in zip(images, sizes_wh, strict=True):
-                outputs = [output[0].float().cpu().numpy() for output in graph(_as_fed([image], device))]
+                outputs = [
+                    output[0].float().cpu().numpy() for output in graph(_as_fed([image], device))[: len(OUTPUTS)]
+                ]
                 height, width = image.shape[-2:]
                 found.append(DECODERS[DECODE](outputs, network_size_wh=(width, height), image_size_wh=size_wh))
         return found
 
     def export(self, network: torch.nn.Module, folder: Path, image_size_px: int) -> Exported:
         """See `Architecture`."""
-        path = folder / "model.onnx"
-        export_onnx(
-            Exportable(_one_stage(network)).eval(), path, image_size_px=image_size_px, outputs=OUTPUTS, batch=True
+        path, graph = folder / "model.onnx", Exportable(_one_stage(network)).eval()
+        export_onnx(graph, path, image_size_px=image_size_px, outputs=OUTPUTS, batch=True, embedding=EMBEDDING)
+        return Exported(
+            inputs=("image",),
+            outputs=OUTPUTS,
+            decode=DECODE,
+            files=(path,),
+            batch=True,
+            embedding=EMBEDDING,
+            embedding_size=_one_stage(network).last_channels,
         )
-        return Exported(inputs=("image",), outputs=OUTPUTS, decode=DECODE, files=(path,), batch=True)
+
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        return over_places(_one_stage(network)(image[None]).logits[0])
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _one_stage(network).feature_layers
 
 
 def _one_stage(network: torch.nn.Module) -> OneStage:

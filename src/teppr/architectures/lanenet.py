@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
-from teppr.architectures._body import IMAGENET_MEAN, IMAGENET_STD, Embodied, pyramid
+from teppr.architectures._body import EMBEDDING, IMAGENET_MEAN, IMAGENET_STD, Embodied, pyramid
 from teppr.architectures._export import export_onnx
+from teppr.architectures._scores import against_others, over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -64,10 +66,9 @@ class LaneNet(Embodied):
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None], persistent=False)
 
     @property
-    def body(self) -> nn.Module:
+    def backbone(self) -> BackboneWithFPN:
         """See `Embodied`."""
-        body: nn.Module = self.pyramid.body
-        return body
+        return self.pyramid
 
     def logits(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The labels' logits and the embeddings."""
@@ -85,6 +86,20 @@ class LaneNet(Embodied):
         """Chances and embeddings."""
         logits, embeddings = self.logits(images)
         return logits.softmax(dim=1), embeddings
+
+
+class Exportable(nn.Module):
+    """The network's outputs and, at last, the mean over all places of the body's last features."""
+
+    def __init__(self, network: LaneNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The outputs in the order in which `teppr.decode` takes them, and the embedding."""
+        with self.network.embedded() as embeddings:
+            chances, cells = self.network(images)
+        return chances, cells, embeddings[0]
 
 
 class LaneNetPlugin(Architecture):
@@ -138,8 +153,33 @@ class LaneNetPlugin(Architecture):
     def export(self, network: nn.Module, folder: Path, image_size_px: int) -> Exported:
         """See `Architecture`."""
         path, outputs = folder / "model.onnx", ("chances", "embeddings")
-        export_onnx(_lanenet(network), path, image_size_px=image_size_px, outputs=outputs, batch=True, varying=MAP_AXES)
-        return Exported(inputs=("image",), outputs=outputs, decode="lanes", files=(path,), batch=True)
+        export_onnx(
+            Exportable(_lanenet(network)),
+            path,
+            image_size_px=image_size_px,
+            outputs=outputs,
+            batch=True,
+            embedding=EMBEDDING,
+            varying=MAP_AXES,
+        )
+        return Exported(
+            inputs=("image",),
+            outputs=outputs,
+            decode="lanes",
+            files=(path,),
+            batch=True,
+            embedding=EMBEDDING,
+            embedding_size=_lanenet(network).last_channels,
+        )
+
+    def label_scores(self, network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        logits, _ = _lanenet(network).logits(image[None])
+        return over_places(against_others(logits[0].flatten(1).T)[:, 1:])
+
+    def feature_layers(self, network: nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _lanenet(network).feature_layers
 
 
 def segmentation_loss(logits: torch.Tensor, label_ids: torch.Tensor) -> torch.Tensor:

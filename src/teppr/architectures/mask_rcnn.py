@@ -8,8 +8,10 @@ from typing import ClassVar
 
 import torch
 
+from teppr.architectures._body import EMBEDDING
 from teppr.architectures._export import export_onnx
 from teppr.architectures._rcnn import PLANS, Rcnn, build_rcnn
+from teppr.architectures._scores import against_others, over_places
 from teppr.architectures.contract import Architecture, BuildOptions, Exported, Sample, Trainable
 from teppr.decode import DECODERS
 from teppr.errors import BadInput, UnknownName
@@ -29,15 +31,13 @@ class OneImage(torch.nn.Module):
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs in the order in which `teppr.decode` takes them."""
-        levels: list[Mapping[str, torch.Tensor]] = []
-        with _rcnn(self.network).body.register_forward_hook(lambda _module, _given, made: levels.append(made)):
+        with _rcnn(self.network).embedded() as embeddings:
             found = self.network([image])[0]
         outputs: tuple[torch.Tensor, ...] = (found["boxes"], found["labels"] - 1, found["scores"])
         if "masks" in found:
             outputs = (*outputs, found["masks"][:, 0])
         if self.with_embedding:
-            *_, last = levels[0].values()
-            outputs = (*outputs, last.mean(dim=(2, 3))[0])
+            outputs = (*outputs, embeddings[0][0])
         return outputs
 
 
@@ -94,15 +94,27 @@ class MaskRcnn(Architecture):
         outputs = ("boxes", "labels", "scores", "masks") if with_masks else ("boxes", "labels", "scores")
         path = folder / "model.onnx"
         one = OneImage(network, with_embedding=True).eval()
-        export_onnx(one, path, image_size_px=image_size_px, outputs=outputs, embedding="embedding")
+        export_onnx(one, path, image_size_px=image_size_px, outputs=outputs, embedding=EMBEDDING)
         return Exported(
             inputs=("image",),
             outputs=outputs,
             decode="instances" if with_masks else "boxes",
             files=(path,),
-            embedding="embedding",
+            embedding=EMBEDDING,
             embedding_size=_rcnn(network).last_channels,
         )
+
+    def label_scores(self, network: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        """See `Architecture`."""
+        said: list[tuple[torch.Tensor, torch.Tensor]] = []
+        predictor = _rcnn(network).detector.roi_heads.box_predictor
+        with predictor.register_forward_hook(lambda _module, _given, made: said.append(made)):
+            network([image])
+        return over_places(against_others(said[0][0])[:, 1:])
+
+    def feature_layers(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """See `Architecture`."""
+        return _rcnn(network).feature_layers
 
 
 def _rcnn(network: torch.nn.Module) -> Rcnn:

@@ -45,7 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
     "architectures": Entry("architectures", "architectures", WORKFLOW, "List the networks, and where each runs."),
     "env": Entry("env", "app", WORKFLOW, "Make, list, check and remove environments of architectures' own."),
-    "model": Entry("model", "app", WORKFLOW, "List, show, verify and import published models."),
+    "model": Entry("model", "app", WORKFLOW, "List, show, verify, import and look inside models."),
     "serve": Entry("serve", "serve", SERVICE, "Answer predictions over HTTP: queue, model servers and web at once."),
     "up": Entry("up", "up", SERVICE, "The same in the background, as teppr.toml says."),
     "down": Entry("up", "down", SERVICE, "End the service in the background."),

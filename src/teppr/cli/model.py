@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from teppr.cli.model_import import import_
+from teppr.cli.model_inspect import inspect
 from teppr.cli.session import Json, Session, note, print_json, print_table
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ SHOWN_METRICS = ("map", "map_50", "map_75")
 
 @app.callback()
 def model() -> None:
-    """List, show, verify and import published models."""
+    """List, show, verify and import published models, and look inside any model."""
 
 
 app.command("import")(import_)
+app.command()(inspect)
 
 
 @app.command("list")

@@ -157,6 +157,29 @@ class ArchitectureContract:
         assert vectors.shape == (4, exported.embedding_size)
         assert (vectors @ others.T).argmax(axis=1).tolist() == [0, 1, 2, 3]
 
+    def test_it_says_how_sure_it_is_of_labels_and_by_which_features(
+        self, architecture: Architecture, learned: Learned, task: str
+    ) -> None:
+        if type(architecture).label_scores is Architecture.label_scores:
+            pytest.skip(f"{architecture.name} does not say by a slope how sure it is of labels")
+        network, modules = learned.network.eval(), dict(learned.network.named_modules())
+        features: list[torch.Tensor] = []
+        handles = [
+            modules[name].register_forward_hook(lambda _module, _given, made: features.append(made))
+            for name in architecture.feature_layers(network)
+        ]
+        full, empty = learned.samples[0], tiny_samples(1, task=task, objects=0, seed=3)[0]
+        scores = [architecture.label_scores(network, (sample.image / 255).requires_grad_()) for sample in (empty, full)]
+        for handle in handles:
+            handle.remove()
+        assert [score.shape for score in scores] == [(2,), (2,)]
+        there = torch.unique(full.label_ids)
+        assert (scores[1] > scores[0])[there].all()
+        assert all(len(feature) == 1 and feature.ndim == 4 for feature in features)
+        if features:  # those of the second image
+            slopes = torch.autograd.grad(scores[1][there].sum(), features[len(handles) :])
+            assert any(slope.any() for slope in slopes)
+
     def test_images_that_go_together_are_answered_as_alone(self, architecture: Architecture, learned: Learned) -> None:
         if not learned.exported.batch:
             pytest.skip(f"{architecture.name} takes one image at a time")

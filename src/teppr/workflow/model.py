@@ -9,7 +9,7 @@ from pathlib import Path
 from teppr.errors import BadFile, Corrupt, UnknownName
 from teppr.files import sha256_of
 from teppr.images import Pixels
-from teppr.registry.bundle import MANIFEST, is_bundle
+from teppr.registry.bundle import MANIFEST, Bundle, is_bundle
 from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
 from teppr.types import RELEASE_KEY, Detections, LabelInfo
@@ -61,6 +61,14 @@ class Predictor:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointFile:
+    """A trained network's file; name: the run's id, or the file's path."""
+
+    name: str
+    path: Path
+
+
 def open_model(home: Path, reference: str, *, threads: int = 0, device: str = "auto") -> Predictor:
     """The model of a release key, an alias, a run's id, "runs/<id>", a bundle's or run's folder, or a checkpoint file.
 
@@ -68,15 +76,23 @@ def open_model(home: Path, reference: str, *, threads: int = 0, device: str = "a
     device: for runs and checkpoints, "auto", "cpu" or "cuda:N"
     Raises UnknownName listing the releases and the newest runs, Corrupt for a model that is not as it was written.
     """
+    found = find_model(home, reference)
+    if isinstance(found, Bundle):
+        return _of_bundle(found, threads)
+    return _of_checkpoint(found.path, found.name, device, threads)
+
+
+def find_model(home: Path, reference: str) -> Bundle | CheckpointFile:
+    """Where the model is that `open_model` would open; raises as it does."""
     path = Path(reference)
     if path.suffix in CHECKPOINT_SUFFIXES and path.is_file():
-        return _of_checkpoint(path, str(path), device, threads)
+        return CheckpointFile(str(path), path)
     if "@" in reference or is_bundle(path) or _is_released(home, reference):
-        return _of_release(home, reference, threads)
+        return Registry(home).find(reference)
     run = _run(home, reference)
     if not run.best.is_file():
         raise BadFile(f"run {run.id} has no trained weights yet: {run.best} is not there; go on with teppr train")
-    return _of_checkpoint(run.best, run.id, device, threads)
+    return CheckpointFile(run.id, run.best)
 
 
 def _is_released(home: Path, reference: str) -> bool:
@@ -84,8 +100,7 @@ def _is_released(home: Path, reference: str) -> bool:
     return RELEASE_KEY.fullmatch(reference) is not None and reference in released
 
 
-def _of_release(home: Path, reference: str, threads: int) -> Predictor:
-    bundle = Registry(home).find(reference)
+def _of_bundle(bundle: Bundle, threads: int) -> Predictor:
     runtime = Runtime(bundle, threads)
     return Predictor(
         name=bundle.card.key,
