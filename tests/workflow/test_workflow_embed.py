@@ -20,7 +20,7 @@ from teppr.testing.commands import Cli
 from teppr.types import LabelInfo, ModelCard
 from teppr.workflow.embed import check_place, embed_files, embedder, write_vectors
 from teppr.workflow.inner_tensor import with_output
-from teppr.workflow.predict import Picture
+from teppr.workflow.inputs import Picture
 
 PHOTOGRAPHS = 12
 INNER = "means"

@@ -62,7 +62,11 @@ def test_the_effective_experiment_reads_back_the_same(text: str) -> None:
         (("epochs: 8", "epochs: 0"), 10, "train.stages[1].epochs: input should be greater than 0, got 0"),
         (("mask_rcnn", "mask_cnn"), 4, "architecture: there is no architecture 'mask_cnn'; known: "),
         (("color_jitter", "colour"), 11, "unknown augmentation 'colour'; known: blur, color_jitter"),
-        (("overlay", "pictures"), 15, "predict.save[0]: input should be 'overlay', 'via' or 'coco'"),
+        (
+            ("overlay", "pictures"),
+            15,
+            "predict.save[0]: input should be 'overlay', 'via', 'coco', 'jsonl', 'csv' or 'frames'",
+        ),
         (("acme-ods-8", "acme"), 17, "publish.key: a release key is <org>-<problem>-<release>"),
         (('">= 0.60"', '"0.60"'), 18, 'a criterion is like ">= 0.60"'),
         (("val/map_50, p", "map, p"), 12, "there is no figure of an epoch 'map'"),

@@ -16,9 +16,10 @@ from teppr.workflow.begin import begin
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
 from teppr.workflow.experiment import parse_experiment
+from teppr.workflow.inputs import find_pictures
 from teppr.workflow.inspect import inspect_training
 from teppr.workflow.model import open_model
-from teppr.workflow.predict import find_pictures, predict_files
+from teppr.workflow.predict import predict_files
 from teppr.workflow.publish import PublishRequest, publish
 from teppr.workflow.report import report_on, write_report
 from teppr.workflow.run import list_runs

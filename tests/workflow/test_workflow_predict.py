@@ -16,8 +16,10 @@ from teppr.images import encode_png
 from teppr.metrics.detection import evaluate_files
 from teppr.testing.bundles import colored_picture, small_bundle
 from teppr.types import ImageRecord, Polygon, Region
+from teppr.workflow.inputs import Picture, find_pictures
 from teppr.workflow.model import Predictor, open_model
-from teppr.workflow.predict import Picture, find_pictures, predict_files, saves_of
+from teppr.workflow.predict import predict_files
+from teppr.workflow.prediction_files import saves_of
 
 PATCHES = {
     "a.png": {"stop": (20, 30, 50, 60), "wait": (200, 100, 40, 30)},
@@ -49,7 +51,7 @@ def test_every_image_of_a_folder_is_answered(predictor: Predictor, photos: Path,
     done = predict_files(predictor, find_pictures([str(photos)]), tmp_path / "out")
     assert (done.images, done.regions, done.refused, done.exit_code) == (3, 3, (), 0)
     assert done.per_label == {"stop": 1, "wait": 1, "go": 1}
-    assert done.files.keys() == {"overlay", "via", "coco"}
+    assert done.files.keys() == {"overlay", "via", "coco", "jsonl"}
 
 
 def test_the_via_file_reads_back_as_annotations(predictor: Predictor, photos: Path, tmp_path: Path) -> None:
@@ -173,15 +175,15 @@ def test_a_list_of_anything_at_all_is_refused_line_by_line(predictor: Predictor,
 
 
 def test_an_input_that_means_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="there is no image at"):
+    with pytest.raises(BadInput, match="there is no image or video at"):
         find_pictures([str(tmp_path)])
-    with pytest.raises(BadInput, match="there is no image at"):
+    with pytest.raises(BadInput, match="there is no image or video at"):
         find_pictures([str(tmp_path / "*.png")])
 
 
 def test_what_to_save_is_checked() -> None:
     assert saves_of("coco, overlay") == ("overlay", "coco")
-    with pytest.raises(UnknownName, match="no result to save 'yolo'; known: coco, overlay, via"):
+    with pytest.raises(UnknownName, match="no result to save 'yolo'; known: coco, csv, frames, jsonl, overlay, via"):
         saves_of("via,yolo")
 
 
@@ -243,4 +245,4 @@ def test_what_cannot_be_read_takes_nothing_of_earlier_results_away(
     done = predict_files(predictor, find_pictures([str(photos / "broken.jpg")]), out, replace=True)
 
     assert (done.exit_code, done.files) == (2, {})
-    assert sorted(path.name for path in out.iterdir()) == ["coco.json", "overlays", "via.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["coco.json", "overlays", "predictions.jsonl", "via.json"]

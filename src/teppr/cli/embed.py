@@ -44,12 +44,12 @@ def embed(
     from dataclasses import asdict
 
     from teppr.workflow.embed import check_place, embed_files, embedder, write_vectors
-    from teppr.workflow.predict import find_pictures
+    from teppr.workflow.inputs import find_pictures
 
     session: Session = ctx.obj
     settings = session.settings
     check_place(out, replace=replace)
-    pictures = find_pictures(inputs)
+    pictures = find_pictures(inputs, with_videos=False)
     threads = max(1, settings.thread_count)
     with embedder(settings.home, model, output=output, threads=threads) as runtime, progress("embedding") as bar:
         bar.expect(len(pictures))

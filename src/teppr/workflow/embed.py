@@ -22,7 +22,8 @@ from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
 from teppr.types import Floats
 from teppr.workflow.inner_tensor import describing
-from teppr.workflow.predict import Picture, RefusedImage
+from teppr.workflow.inputs import Picture
+from teppr.workflow.predict import RefusedImage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

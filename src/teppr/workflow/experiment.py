@@ -18,6 +18,7 @@ from teppr.tasks.contract import TASKS, Task
 from teppr.types import Release
 from teppr.workflow.augment import AUGMENTATIONS
 from teppr.workflow.criteria import check_figure, check_followed
+from teppr.workflow.prediction_files import USUAL_SAVES, Save
 from teppr.workflow.search_space import Tune
 from teppr.workflow.variation import MOST_EXPERIMENTS, value_at, varied
 
@@ -127,16 +128,16 @@ class Evaluate(Part):
     score_threshold: Score = Field(default=0.05, description="Detections below this score are not counted.")
 
 
-SaveFormat = Literal["overlay", "via", "coco"]
 ReportFormat = Literal["html", "csv", "json"]
 
 
 class Predict(Part):
     """On what to try the trained network."""
 
-    input: Path = Field(description="An image, a folder of images or a list of paths.")
+    input: Path = Field(description="An image, a video, a folder of them or a list of paths.")
     score_threshold: Score = Field(default=0.5, description="Detections below this score are left out.")
-    save: tuple[SaveFormat, ...] = Field(default=get_args(SaveFormat), description="What is written.")
+    save: tuple[Save, ...] = Field(default=USUAL_SAVES, description="What is written.")
+    every: int = Field(default=1, ge=1, description="Of videos, each so-many-th frame is taken.")
 
 
 class Publish(Part):

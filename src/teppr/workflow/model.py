@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from teppr.errors import BadFile, UnknownName
+from teppr.errors import BadFile, Corrupt, UnknownName
+from teppr.files import sha256_of
 from teppr.images import Pixels
-from teppr.registry.bundle import Bundle, is_bundle
+from teppr.registry.bundle import MANIFEST, Bundle, is_bundle
 from teppr.registry.releases import Registry
 from teppr.registry.runtime import Runtime
 from teppr.types import RELEASE_KEY, Detections, LabelInfo
@@ -28,6 +29,9 @@ class Predictor:
     task: what it learned, by name
     score_threshold_0_1: below it a detection is not shown unless asked for
     find: the objects in an RGB image [h, w, 3], in its pixels, best first, scoring 0.05 or more
+    find_many: the same for several images at once, quicker where the network takes them together
+    most_together: how many images it is best given at a time
+    sha256: of what it was made from: two models of the same one give the same answers
     """
 
     name: str
@@ -36,10 +40,25 @@ class Predictor:
     labels: tuple[LabelInfo, ...]
     score_threshold_0_1: float
     find: Callable[[Pixels], Detections]
+    find_many: Callable[[Sequence[Pixels]], list[Detections | Corrupt]] | None = None
+    most_together: int = 1
+    sha256: str = ""
 
     def predict(self, pixels: Pixels) -> Detections:
         """The objects in an RGB image [h, w, 3], in its pixels, best first, scoring 0.05 or more."""
         return self.find(pixels)
+
+    def predict_many(self, images: Sequence[Pixels]) -> list[Detections | Corrupt]:
+        """For each image what `predict` finds, or the Corrupt that it raises."""
+        if self.find_many is not None:
+            return self.find_many(images)
+        found: list[Detections | Corrupt] = []
+        for pixels in images:
+            try:
+                found.append(self.find(pixels))
+            except Corrupt as error:
+                found.append(error)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,9 @@ def _of_bundle(bundle: Bundle, threads: int) -> Predictor:
         labels=bundle.card.labels,
         score_threshold_0_1=bundle.card.score_threshold_0_1,
         find=runtime.predict,
+        find_many=lambda images: runtime.predict_many([runtime.feed(pixels) for pixels in images]),
+        most_together=runtime.most_together,
+        sha256=sha256_of(bundle.path / MANIFEST),
     )
 
 
@@ -108,6 +130,7 @@ def _of_checkpoint(path: Path, name: str, device: str, threads: int) -> Predicto
         labels=trained.facts.labels,
         score_threshold_0_1=DEFAULT_SCORE_THRESHOLD_0_1,
         find=find,
+        sha256=sha256_of(path),
     )
 
 

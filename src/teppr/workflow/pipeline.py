@@ -15,10 +15,11 @@ from teppr.progress import Progress
 from teppr.workflow.compute import Compute
 from teppr.workflow.evaluate import evaluate_run
 from teppr.workflow.experiment import Experiment, Publish
+from teppr.workflow.inputs import find_pictures
 from teppr.workflow.interrupt import never
 from teppr.workflow.learn import learn
 from teppr.workflow.model import open_model
-from teppr.workflow.predict import find_pictures, predict_files
+from teppr.workflow.predict import predict_files
 from teppr.workflow.publish import PublishRequest, publish
 from teppr.workflow.report import report_on_run, write_report
 from teppr.workflow.run import STAGES, Run, StageState
@@ -114,6 +115,7 @@ class Pipeline:
                 self.run.path / "predictions",
                 score_threshold_0_1=predict.score_threshold,
                 save=predict.save,
+                every=predict.every,
                 replace=True,
                 max_pixels=self.max_pixels,
                 progress=progress,
