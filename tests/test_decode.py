@@ -77,6 +77,7 @@ def test_what_scores_lower_than_asked_is_left_out(name: str, lowest: float) -> N
     given = {
         "classes": [np.array(scores)],
         "dense": [np.array(box), np.array([scores])],
+        "labels": [np.array(scores)],
         "lanes": lane_maps(),
         "yolo": [np.concatenate([centred, np.diag(np.array(scores, np.float32))], axis=1).T],
     }.get(name, outputs(scores))
@@ -171,3 +172,10 @@ def test_dense_boxes_of_less_than_the_asked_score_are_left_out() -> None:
     outputs = dense(([10, 20, 50, 60], [0.6, 0.4]))
     found = DECODERS["dense"](outputs, network_size_wh=(100, 80), image_size_wh=(100, 80), lowest_score_0_1=0.5)
     assert found.scores_0_1.tolist() == pytest.approx([0.6])
+
+
+def test_labels_that_hold_by_themselves_keep_their_chances() -> None:
+    found = DECODERS["labels"]([np.array([[0.9, 0.04, 0.95]])], network_size_wh=(8, 8), image_size_wh=(20, 10))
+    assert found.label_ids.tolist() == [2, 0]
+    np.testing.assert_allclose(found.scores_0_1, [0.95, 0.9])
+    assert found.boxes_xyxy_px.tolist() == [[0, 0, 20, 10]] * 2

@@ -173,9 +173,27 @@ def decode_classes(
     """From the chance of each label, or its logit, [labels]: the whole image as the box of each likely label; best
     first.
     """
-    chances = _chances(np.asarray(outputs[0], dtype=np.float64).reshape(-1))
-    best = np.argsort(-chances, kind="stable")[:MOST_DETECTIONS]
-    best = best[chances[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)]
+    return _whole_images(
+        _chances(np.asarray(outputs[0], dtype=np.float64).reshape(-1)), image_size_wh, lowest_score_0_1
+    )
+
+
+def decode_labels(
+    outputs: Outputs,
+    *,
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
+    image_size_wh: tuple[int, int],
+    lowest_score_0_1: float = LOWEST_SCORE_0_1,
+    content_xyxy_px: tuple[int, int, int, int] | None = None,  # noqa: ARG001
+) -> Detections:
+    """From the chance of each label by itself, [labels], of which any number may hold: as `decode_classes`."""
+    return _whole_images(np.asarray(outputs[0], dtype=np.float64).reshape(-1), image_size_wh, lowest_score_0_1)
+
+
+def _whole_images(
+    chances: npt.NDArray[np.float64], image_size_wh: tuple[int, int], lowest_score_0_1: float
+) -> Detections:
+    best = _best(chances, lowest_score_0_1)
     whole = np.array([0, 0, *image_size_wh], np.float32)
     return Detections(
         size_wh=image_size_wh,
@@ -228,6 +246,7 @@ DECODERS: Mapping[str, Decoder] = MappingProxyType(
         "classes": decode_classes,
         "dense": decode_dense,
         "instances": decode_instances,
+        "labels": decode_labels,
         "lanes": decode_lanes,
         "yolo": decode_yolo,
     }
@@ -245,7 +264,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[type, ...]]] = MappingProxyType(
 """What a model card may tell a decoder besides, and of what kind it is."""
 
 
-def _best(scores: Floats, lowest_score_0_1: float) -> npt.NDArray[np.intp]:
+def _best(scores: npt.NDArray[Any], lowest_score_0_1: float) -> npt.NDArray[np.intp]:
     """Where the best scores are, falling."""
     best = np.argsort(-scores, kind="stable")
     return best[scores[best] >= max(LOWEST_SCORE_0_1, lowest_score_0_1)][:MOST_DETECTIONS]

@@ -12,7 +12,8 @@ from typing import Self
 
 import torch
 from torch import nn
-from torchvision.models import mobilenet_v2, mobilenet_v3_large, resnet18, resnet50
+from torchvision.models import efficientnet_b0, mobilenet_v2, mobilenet_v3_large, resnet18, resnet50
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
 from teppr.architectures._weights import State, imagenet_state, load_backbone, state_of_file
@@ -51,6 +52,7 @@ BODIES: Mapping[str, Body] = MappingProxyType(
     {
         "mobilenet_v2": Body(make=_features(mobilenet_v2), stem=("0", "1", "2", "3"), prefix="features."),
         "mobilenet_v3_large": Body(make=_features(mobilenet_v3_large), stem=("0", "1", "2", "3"), prefix="features."),
+        "efficientnet_b0": Body(make=_features(efficientnet_b0), stem=("0", "1", "2"), prefix="features."),
         "resnet18": Body(make=_whole(resnet18), stem=("conv1", "bn1", "layer1")),
         "resnet50": Body(make=_whole(resnet50), stem=("conv1", "bn1", "layer1")),
     }
@@ -65,19 +67,33 @@ def pyramid(options: BuildOptions, levels: Mapping[str, int], channels: int) -> 
     body = BODIES[options.backbone]
     returned = {name: str(i) for i, name in enumerate(levels)}
     network = BackboneWithFPN(body.make(), returned, list(levels.values()), channels)
-    if options.weights == "imagenet":
-        load_backbone(network.body, _without(body.prefix, imagenet_state(options.backbone)), "ImageNet")
-    elif options.weights not in {"scratch", "given"}:
-        load_backbone(network.body, _without(body.prefix, state_of_file(Path(options.weights))), options.weights)
+    _fill(network.body, options)
     return network
+
+
+def whole_body(options: BuildOptions, last: str) -> nn.Module:
+    """The backbone of `options` with its weights, up to its module `last`, whose features [n, channels, h, w] it gives
+    as the only value of a mapping.
+    """
+    body: nn.Module = IntermediateLayerGetter(BODIES[options.backbone].make(), {last: "last"})
+    _fill(body, options)
+    return body
+
+
+def _fill(body: nn.Module, options: BuildOptions) -> None:
+    prefix = BODIES[options.backbone].prefix
+    if options.weights == "imagenet":
+        load_backbone(body, _without(prefix, imagenet_state(options.backbone)), "ImageNet")
+    elif options.weights not in {"scratch", "given"}:
+        load_backbone(body, _without(prefix, state_of_file(Path(options.weights))), options.weights)
 
 
 def _without(prefix: str, state: State) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items()}
 
 
-class Embodied(nn.Module):
-    """A network with a body under a feature pyramid.
+class Bodied(nn.Module):
+    """A network with a body.
 
     A pretrained body keeps its stem, and the statistics of its batch normalisation, as they are, batches being small.
     """
@@ -86,6 +102,42 @@ class Embodied(nn.Module):
         super().__init__()
         self.stem = BODIES[options.backbone].stem
         self.pretrained = options.weights != "scratch"
+
+    @property
+    @abstractmethod
+    def body(self) -> nn.Module:
+        """The backbone's own layers."""
+
+    def set_trainable(self, *, with_body: bool) -> list[Trainable]:
+        """Everything, or all but the body, is trained from now on; a pretrained body's stem never is."""
+        self.requires_grad_(requires_grad=True)
+        self.body.requires_grad_(requires_grad=with_body)
+        if self.pretrained:
+            for name in self.stem:
+                self.body.get_submodule(name).requires_grad_(requires_grad=False)
+        body = {id(parameter) for parameter in self.body.parameters()}
+        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        groups = [
+            Trainable(
+                parameters=[parameter for parameter in learning if id(parameter) in body],
+                rate_share=PRETRAINED_RATE_SHARE if self.pretrained else 1.0,
+            ),
+            Trainable(parameters=[parameter for parameter in learning if id(parameter) not in body]),
+        ]
+        return [group for group in groups if group.parameters]
+
+    def train(self, mode: bool = True) -> Self:
+        """As for any module, but for the pretrained statistics."""
+        super().train(mode)
+        if self.pretrained:
+            for module in self.body.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+
+class Embodied(Bodied):
+    """A network with a body under a feature pyramid."""
 
     @property
     @abstractmethod
@@ -122,30 +174,3 @@ class Embodied(nn.Module):
 
         with self.body.register_forward_hook(keep):
             yield means
-
-    def set_trainable(self, *, with_body: bool) -> list[Trainable]:
-        """Everything, or all but the body, is trained from now on; a pretrained body's stem never is."""
-        self.requires_grad_(requires_grad=True)
-        self.body.requires_grad_(requires_grad=with_body)
-        if self.pretrained:
-            for name in self.stem:
-                self.body.get_submodule(name).requires_grad_(requires_grad=False)
-        body = {id(parameter) for parameter in self.body.parameters()}
-        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        groups = [
-            Trainable(
-                parameters=[parameter for parameter in learning if id(parameter) in body],
-                rate_share=PRETRAINED_RATE_SHARE if self.pretrained else 1.0,
-            ),
-            Trainable(parameters=[parameter for parameter in learning if id(parameter) not in body]),
-        ]
-        return [group for group in groups if group.parameters]
-
-    def train(self, mode: bool = True) -> Self:
-        """As for any module, but for the pretrained statistics."""
-        super().train(mode)
-        if self.pretrained:
-            for module in self.body.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-        return self

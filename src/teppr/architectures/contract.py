@@ -8,7 +8,7 @@ architectures needs no training framework.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -184,6 +184,13 @@ class Architecture(Blueprint):
         """Detections of uint8 images [3, h, w] as the network is fed, in the pixels of the originals `sizes_wh`;
         all that score at least 0.05, at most 100 an image.
         """
+
+    def calibrate(self, network: torch.nn.Module, samples: Iterable[Sample]) -> bool:  # noqa: ARG002 - for those that do
+        """Make scores as high as they are right on samples of val; called once training has ended, on the best weights.
+
+        Must give the same where it was called before. Returns whether the network was changed.
+        """
+        return False
 
     @abstractmethod
     def export(self, network: torch.nn.Module, folder: Path, image_size_px: int) -> Exported:

@@ -42,6 +42,7 @@ COMMANDS: dict[str, Entry] = {
     "embed": Entry("embed", "embed", WORKFLOW, "Describe images by feature vectors, for search."),
     "publish": Entry("publish", "publish", WORKFLOW, "Make a release of a run, if it meets its criteria."),
     "report": Entry("report", "report", WORKFLOW, "Write a run's or a release's report."),
+    "compare": Entry("compare", "compare", WORKFLOW, "Hold runs against each other, with intervals and verdicts."),
     "run": Entry("run", "run", WORKFLOW, "Do all stages of an experiment file."),
     "architectures": Entry("architectures", "architectures", WORKFLOW, "List the networks, and where each runs."),
     "env": Entry("env", "app", WORKFLOW, "Make, list, check and remove environments of architectures' own."),

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from teppr.colors import colors_of
 from teppr.geometry import mask_of_shape, xyxy_of
-from teppr.line_charts import PALETTE, Chart, Line
+from teppr.line_charts import Chart
 from teppr.metrics.confusion import Confusion, ImageFaults, confusion
 from teppr.metrics.detection import LABEL_STATS, STATS, DetectionMetrics, IouType, TruthImage, evaluate, result_rows
 from teppr.samples import Sample
 from teppr.tasks._box_parity import BoxParity
+from teppr.tasks._curves import precision_chart
 from teppr.tasks.contract import SHOWN_SCORE_0_1, Contents, Feeding, Measurement, MeasureOptions, Task
-from teppr.types import Circle, Detections, Ellipse, Mask, Polygon, Polyline, Rect, Spot
+from teppr.types import Circle, Detections, Ellipse, Ints, Mask, Polygon, Polyline, Rect, Spot
 
 if TYPE_CHECKING:
     from teppr.datasets.snapshot import Snapshot, SnapshotImage
 
 BACKGROUND = "background"
 CONFUSION_IOU = 0.5
-MOST_CURVES = 10
-"""So many labels get a curve of their own; with more, the ones with the lowest precision."""
 STAT_TITLES: Mapping[str, str] = MappingProxyType(
     dict(
         zip(
@@ -132,7 +130,7 @@ class BoxTask(Task):
     def charts(self, split: str, details: Mapping[str, Any], label_colors: Mapping[str, str]) -> Iterable[Chart]:
         """See `Task`: precision over recall, for each kind."""
         for kind, curves in details.get("curves", {}).items():
-            yield _precision_chart(f"{split}, {kind}, IoU 0.50", curves, label_colors)
+            yield precision_chart(f"{split}, {kind}, IoU 0.50", curves, label_colors)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -155,6 +153,15 @@ class BoxMeasurement(Measurement):
     def faults(self) -> Sequence[ImageFaults]:
         """See `Measurement`."""
         return self._confusion.images
+
+    def drawn(self, indices: Ints) -> BoxMeasurement:
+        """See `Measurement`; every drawing of an image is an image of its own."""
+        drawn = list(enumerate(self.truth[i] for i in indices.tolist()))
+        return replace(
+            self,
+            truth=tuple(replace(image, image_id=number) for number, image in drawn),
+            found={number: self.found[image.image_id] for number, image in drawn if image.image_id in self.found},
+        )
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""
@@ -198,25 +205,3 @@ def truth_of(image: SnapshotImage, *, with_masks: bool) -> TruthImage:
         is_crowd=image.is_crowd,
         masks=masks,
     )
-
-
-def _precision_chart(title: str, curves: Mapping[str, list[float]], label_colors: Mapping[str, str]) -> Chart:
-    defined = {label: curve for label, curve in curves.items() if curve}
-    shown = sorted(defined, key=lambda label: sum(defined[label]))[:MOST_CURVES]
-    colors = colors_of(curves, label_colors)
-    lines = [Line(name=label, color=colors[label], points=_recalls(defined[label])) for label in sorted(shown)]
-    if len(defined) > 1:
-        mean = [sum(values) / len(values) for values in zip(*defined.values(), strict=True)]
-        lines.append(Line(name=f"mean of {len(defined)} labels", color=PALETTE[0], points=_recalls(mean), strong=True))
-    return Chart(
-        title=title,
-        x_title="recall",
-        y_title="precision",
-        lines=tuple(lines),
-        x_range=(0, 1),
-        y_range=(0, 1),
-    )
-
-
-def _recalls(precision: list[float]) -> tuple[tuple[float, float], ...]:
-    return tuple((i / (len(precision) - 1), value) for i, value in enumerate(precision))

@@ -17,7 +17,7 @@ from teppr.metrics.confusion import ImageFaults
 from teppr.plugins import Plugins
 from teppr.problems.contract import Problem
 from teppr.samples import Sample
-from teppr.types import Detections, LabelInfo
+from teppr.types import Detections, Ints, LabelInfo
 
 if TYPE_CHECKING:
     from teppr.datasets.snapshot import Snapshot, SnapshotImage
@@ -93,6 +93,10 @@ class Measurement(ABC):
         """What went wrong in each image, the worst first."""
 
     @abstractmethod
+    def drawn(self, indices: Ints) -> Self:
+        """The same of images drawn from these, each as often as it is named (see `teppr.metrics.bootstrap`)."""
+
+    @abstractmethod
     def details(self) -> Mapping[str, Any]:
         """What a report draws beside figures, as JSON: "confusion" ({"labels", "table", "said"}), "curves" ..."""
 
@@ -148,6 +152,8 @@ class Task(ABC):
     """A sentence above their table."""
     label_figures: ClassVar[tuple[str, ...]]
     """Figures that every label has, beside "regions"."""
+    less_is_better: ClassVar[frozenset[str]] = frozenset()
+    """Figures that are the better the smaller they are."""
     headline: ClassVar[tuple[str, ...]]
     """Figures that are told where there is no room for all."""
     followed: ClassVar[tuple[str, ...]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ from teppr.metrics.lanes import (
 )
 from teppr.samples import Sample
 from teppr.tasks.contract import SHOWN_SCORE_0_1, Feeding, ImageFaults, Measurement, MeasureOptions, Parity, Task
-from teppr.types import Detections, Polygon, Polyline
+from teppr.types import Detections, Ints, Polygon, Polyline
 
 Array = npt.NDArray[np.float64]
 
@@ -59,6 +59,7 @@ class Lanes(Task):
         f"where {FOUND_SHARE:.0%} of the rows are right. A label's own figures are of its lanes alone."
     )
     label_figures = tuple(FIGURES)
+    less_is_better = frozenset({"false_positive", "false_negative"})
     headline = tuple(FIGURES)
     followed = ("accuracy", "f1", "false_positive", "false_negative")
 
@@ -168,6 +169,10 @@ class LaneMeasurement(Measurement):
             for seen, score in zip(self.seen, self._scores, strict=True)
         ]
         return sorted(faults, key=lambda one: (-one.wrong, one.image_id))
+
+    def drawn(self, indices: Ints) -> LaneMeasurement:
+        """See `Measurement`."""
+        return replace(self, seen=tuple(self.seen[i] for i in indices.tolist()))
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""

@@ -69,11 +69,32 @@ def find_examples(task: Task, snapshot: Snapshot, split: str, detections: Path, 
 
     def chosen(candidates: Sequence[ImageFaults]) -> tuple[Example, ...]:
         drawn = (
-            _example(task, pictures[one.image_id], found.get(one.image_id), snapshot.labels, one) for one in candidates
+            example_of(task, pictures[one.image_id], found.get(one.image_id), snapshot.labels, one)
+            for one in candidates
         )
         return tuple(_first(drawn, count))
 
     return Examples(split=split, worst=chosen(worst), best=chosen(best))
+
+
+def example_of(
+    task: Task, image: SnapshotImage, found: Detections | None, labels: Sequence[LabelInfo], faults: ImageFaults
+) -> Example | None:
+    """One image for a page; None where it is no longer where the dataset has it."""
+    try:
+        pixels, _ = read(image.path)
+    except BadImage:
+        return None
+    small = resize_to_fit(pixels, PICTURE_SIDE_PX) if max(pixels.shape[:2]) > PICTURE_SIDE_PX else pixels
+    jpeg = base64.b64encode(encode_jpeg(small, JPEG_QUALITY)).decode()
+    return Example(
+        filename=image.filename,
+        size_wh=image.size_wh,
+        picture=f"data:image/jpeg;base64,{jpeg}",
+        truth=tuple(map(_outline, task.drawn_truth(image, labels))),
+        found=() if found is None else tuple(map(_outline, task.drawn_found(found, labels))),
+        faults=faults,
+    )
 
 
 def read_detections(task: Task, path: Path, pictures: Mapping[int, SnapshotImage]) -> dict[int, Detections]:
@@ -102,25 +123,6 @@ def _first(examples: Iterable[Example | None], count: int) -> list[Example]:
         if example is not None:
             kept.append(example)
     return kept
-
-
-def _example(
-    task: Task, image: SnapshotImage, found: Detections | None, labels: Sequence[LabelInfo], faults: ImageFaults
-) -> Example | None:
-    try:
-        pixels, _ = read(image.path)
-    except BadImage:
-        return None
-    small = resize_to_fit(pixels, PICTURE_SIDE_PX) if max(pixels.shape[:2]) > PICTURE_SIDE_PX else pixels
-    jpeg = base64.b64encode(encode_jpeg(small, JPEG_QUALITY)).decode()
-    return Example(
-        filename=image.filename,
-        size_wh=image.size_wh,
-        picture=f"data:image/jpeg;base64,{jpeg}",
-        truth=tuple(map(_outline, task.drawn_truth(image, labels))),
-        found=() if found is None else tuple(map(_outline, task.drawn_found(found, labels))),
-        faults=faults,
-    )
 
 
 def _outline(drawn: Drawn) -> Outline:

@@ -16,7 +16,7 @@ from teppr.datasets.snapshot import find_snapshot
 from teppr.errors import BadExperiment, TepprError
 from teppr.images import DEFAULT_MAX_PIXELS
 from teppr.progress import QUIET, Progress
-from teppr.tasks.contract import MeasureOptions
+from teppr.tasks.contract import Feeding, MeasureOptions
 from teppr.workflow.batches import TrainingData, load_batches, seed_of
 from teppr.workflow.begin import facts_of, task_of
 from teppr.workflow.checkpoint import Checkpoint, Trained
@@ -112,6 +112,8 @@ class Training:
             ending = None
             while ending is None and self.state.epoch < self.schedule.epochs:
                 ending = self._epoch(batches)
+            if ending is not Ending.STOPPED:
+                self._calibrate()
             return ending or Ending.ALL_EPOCHS
         finally:
             self.diary.close()
@@ -209,6 +211,20 @@ class Training:
         step = (self.state.epoch + 1) * self.order.steps
         self.diary.pictures([(image, found[image.image_id]) for image in images[:PICTURES]], self.facts.labels, step)
         return followed(self.task, measurement, "val")
+
+    def _calibrate(self) -> None:
+        """Let the best weights' scores be set right by val, where the architecture can."""
+        if "val" not in self.snapshot.splits or not self.run.best.is_file():
+            return
+        feeding = Feeding(
+            image_size_px=self.options.image_size_px, square=self.architecture.square, max_pixels=self.max_pixels
+        )
+        images = spread(self.snapshot.images("val"), self.options.validate_images)
+        best = Checkpoint.read(self.run.best)
+        network = self.architecture.build(best.facts.build_options("given"))
+        network.load_state_dict(dict(best.weights))
+        if self.architecture.calibrate(network, (self.task.sample(image, feeding) for image in images)):
+            replace(best, weights=network.state_dict()).write(self.run.best)
 
     def _judged(self, figures: Mapping[str, float]) -> float:
         # Without validation images, or with nothing in them, the latest weights count as the best.
