@@ -48,7 +48,7 @@ HDTV, LIMITED_RANGE = 1, 1
 class VideoFacts:
     """What a video's header says.
 
-    size_wh: stored pixels; rotation_deg: counter-clockwise, for players to apply (known with the first frame)
+    size_wh: stored pixels, whatever turn is noted
     frames, duration_s: as declared, 0 where nothing is
     """
 
@@ -174,10 +174,14 @@ class Video:
 
     def _open(self, path: Path) -> InputContainer:
         try:
+            if not path.is_file() and path.exists():
+                raise BadImage(f"cannot read {path}: it is a folder, a pipe or a device, not a file", reason="missing")
             with path.open("rb") as file:
                 begins = file.read(len(LFS_POINTER))
-        except OSError as error:
-            raise BadImage(f"cannot read {path}: {error.strerror or error}", reason="missing") from error
+        except (OSError, ValueError) as error:  # ValueError: a name with a null character
+            raise BadImage(
+                f"cannot read {path}: {getattr(error, 'strerror', None) or error}", reason="missing"
+            ) from error
         if not begins:
             raise BadImage(f"{path} is empty (0 bytes)", reason="empty")
         if begins == LFS_POINTER:

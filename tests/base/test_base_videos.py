@@ -1,5 +1,6 @@
 """Videos are read frame by frame at their own times, told when they are broken, and written to play anywhere."""
 
+import os
 import struct
 import sys
 from collections.abc import Sequence
@@ -115,6 +116,9 @@ def test_what_is_no_video_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="cannot read") as refused:
         Video(tmp_path / "nowhere.mp4")
     assert refused.value.reason == "missing"
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(BadImage, match="a pipe or a device"):
+        Video(tmp_path / "pipe.mp4")
 
 
 def test_frames_beyond_the_limit_are_refused_before_one_is_decoded(steady: Path) -> None:

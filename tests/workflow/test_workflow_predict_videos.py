@@ -13,9 +13,10 @@ from pycocotools.coco import COCO
 
 from teppr import images
 from teppr.cli.main import run as teppr
-from teppr.errors import MissingExtra
+from teppr.errors import MissingExtra, Refused
 from teppr.formats import FORMATS, ReadOptions
 from teppr.images import encode_png
+from teppr.progress import Progress
 from teppr.testing.bundles import classifier_bundle, colored_picture, small_bundle
 from teppr.testing.killing import run_killed
 from teppr.types import ImageRecord
@@ -248,6 +249,28 @@ def test_what_is_asked_anew_is_not_mixed_with_what_was_kept(
     done = predict_files(predictor, given, tmp_path / "out", every=2, replace=True)
     assert (done.resumed, done.frames) == (0, 5)
     assert not list((tmp_path / "out").glob(".half-written-*"))
+
+
+def test_two_processes_do_not_write_the_same_results(predictor: Predictor, place: Path, tmp_path: Path) -> None:
+    given, out = find_pictures([str(place / "given")]), tmp_path / "out"
+
+    class Rival(Progress):
+        def advance(self, steps: int = 1, *, news: str | None = None) -> None:
+            del steps, news
+            with pytest.raises(Refused, match="another process predicts the same into"):
+                predict_files(predictor, given, out)
+
+    assert predict_files(predictor, given, out, progress=Rival()).exit_code == 0
+
+
+def test_the_real_road_is_predicted_to_a_video_of_the_same_length(
+    predictor: Predictor, data: Path, tmp_path: Path
+) -> None:
+    done = predict_files(predictor, find_pictures([str(data / "video_road")]), tmp_path / "out", every=22)
+    assert (done.frames, done.exit_code) == (11, 0)
+    with Video(Path(done.files["overlay"]) / "solidWhiteRight.mp4") as video:
+        assert [frame.time_s for frame in video.frames()] == pytest.approx([0.88 * i for i in range(11)])
+    assert (video.facts.size_wh, video.faults) == ((960, 540), [])
 
 
 def test_without_the_extra_images_go_on_and_videos_say_what_to_install(

@@ -6,11 +6,10 @@ What has been found is kept row by row, so that whoever is killed and started ag
 from __future__ import annotations
 
 import hashlib
-import shutil
 import time
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
@@ -19,8 +18,8 @@ import orjson
 
 from teppr import images
 from teppr.drawing import draw, drawn_detections
-from teppr.errors import AlreadyThere, BadImage, Corrupt, Missing, MissingExtra, Refused
-from teppr.files import HALF_WRITTEN, alone_in, sweep, whole_file
+from teppr.errors import BadImage, Corrupt, MissingExtra
+from teppr.files import whole_file
 from teppr.images import DEFAULT_MAX_PIXELS, Pixels
 from teppr.progress import QUIET, Progress
 from teppr.types import Detections
@@ -30,10 +29,11 @@ from teppr.workflow.inputs import Picture
 from teppr.workflow.kept import Kept, Row
 from teppr.workflow.model import Predictor
 from teppr.workflow.prediction_files import PLACES, USUAL_SAVES, WRITERS, Save
+from teppr.workflow.prediction_place import put_in_place, results_in, room_in
 from teppr.workflow.prediction_rows import KEYS, detections_of, frame_name, nothing_in, row_of
 
-VIDEOS_DONE, PLACING = "videos.jsonl", "placing"
-"""Beside the rows of unfinished results: videos that are done whole; the mark that earlier results have given way."""
+VIDEOS_DONE = "videos.jsonl"
+"""Beside the rows of unfinished results: videos that are done whole."""
 FRAME_QUALITY = 95
 """Of frames that are saved to be annotated."""
 
@@ -175,15 +175,15 @@ def predict_files(
         max_pixels=max_pixels,
     )
     with (
-        _room_in(out),
-        _results_in(out, _digest(predictor, pictures, asked), replace=replace) as half,
+        room_in(out),
+        results_in(out, _digest(predictor, pictures, asked), replace=replace) as half,
         Kept(half / PLACES["jsonl"], KEYS) as kept,
         Kept(half / VIDEOS_DONE, ("file",)) as videos_done,
     ):
         work = _Work(predictor, asked, half, kept, videos_done, progress)
         work.all_of(pictures)
         written = _write(kept, half, predictor, asked.save)
-        _place(half, out, written)
+        put_in_place(half, out, written)
         return work.summary({kind: str(out / place) for kind, place in written.items()}, begun_at)
 
 
@@ -369,56 +369,6 @@ class _Work:
         with whole_file(self._half / place) as file:
             file.write(content)
         return len(content)
-
-
-@contextmanager
-def _room_in(out: Path) -> Iterator[None]:
-    """What cannot be written is said in a sentence; raises Missing."""
-    try:
-        yield
-    except OSError as error:
-        raise Missing(
-            f"cannot write into {out}: {error.strerror or error}; what was found is kept: mend that, call the same "
-            "again, and it goes on"
-        ) from error
-
-
-@contextmanager
-def _results_in(out: Path, digest: str, *, replace: bool) -> Iterator[Path]:
-    """The folder of unfinished results of this request, gone when the block ends well; raises AlreadyThere, Refused."""
-    half, was_there = out / f"{HALF_WRITTEN}{digest}", out.exists()
-    if replace:
-        sweep(out, keep=half)
-    elif earlier := [] if (half / PLACING).exists() else [name for name in PLACES.values() if (out / name).exists()]:
-        raise AlreadyThere(
-            f"{out} holds earlier results ({', '.join(earlier)}): give another folder by --out, or --replace them"
-        )
-    try:
-        with alone_in(half, waits=False):
-            for torn in half.rglob(f"{HALF_WRITTEN}*"):
-                torn.unlink()
-            yield half
-    except BlockingIOError as error:
-        raise Refused(f"another process predicts the same into {out}; wait for it, or give another --out") from error
-    gone = half.rename(out / f"{HALF_WRITTEN}{digest}-done")
-    shutil.rmtree(gone, ignore_errors=True)
-    if not was_there:
-        with suppress(OSError):  # something is in it, as there should be
-            out.rmdir()
-
-
-def _place(half: Path, out: Path, written: dict[Save, str]) -> None:
-    """Results take their names, the rows last; whoever is killed here goes on from the mark."""
-    if not written:
-        return
-    if not (half / PLACING).exists():
-        for name in PLACES.values():
-            if (out / name).exists():
-                (out / name).rename(half / f"earlier-{name}")
-        (half / PLACING).touch()
-    for name in (*(place for kind, place in written.items() if kind != "jsonl"), PLACES["jsonl"]):
-        if name in written.values() and (half / name).exists():
-            (half / name).rename(out / name)
 
 
 def _write(kept: Kept, half: Path, predictor: Predictor, save: Sequence[Save]) -> dict[Save, str]:
