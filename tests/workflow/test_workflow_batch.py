@@ -143,7 +143,7 @@ class TestDoing:
             "c.yml": "refused",
         }
         assert rows["a.yml"]["figures"].keys() >= {"test/map_50", "val/map_50"}
-        assert "there is no image at" in rows["c.yml"]["reason"]
+        assert "there is no image or video at" in rows["c.yml"]["reason"]
         with Path(cli.json["csv"]).open(encoding="utf-8") as file:
             table = list(csv.DictReader(file))
         assert [row["verdict"] for row in table] == ["done", "done", "wrong", "refused"]

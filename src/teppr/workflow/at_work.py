@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -22,7 +23,8 @@ LOOK_EVERY_S = 0.2
 class AtWork:
     """A child process: its JSON goes into `<stem>.json`, its remarks into `<stem>.log`.
 
-    It is asked to end (SIGTERM) when the process that started it ends, however that ends. Ctrl+C does not reach it.
+    It is asked to end (SIGTERM) when the process that started it ends, however that ends. Ctrl+C does not reach it. One
+    that was left so, and still saves what it has, is waited for by the next of the same stem: it holds `<stem>.at-work`.
     """
 
     def __init__(self, words: Sequence[str], stem: Path, variables: Mapping[str, str] | None = None) -> None:
@@ -30,16 +32,22 @@ class AtWork:
         stem.parent.mkdir(parents=True, exist_ok=True)
         self.log, self._printed = stem.with_name(f"{stem.name}.log"), stem.with_name(f"{stem.name}.json")
         self._told = 0
+        with stem.with_name(f"{stem.name}.at-work").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._process = self._start(words, variables, lock.fileno())
+
+    def _start(self, words: Sequence[str], variables: Mapping[str, str] | None, lock: int) -> subprocess.Popen[bytes]:
         parent = os.getpid()
         with self.log.open("wb") as log, self._printed.open("wb") as printed:
             # -P: the folder that the command is called in is no place for modules.
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
+            return subprocess.Popen(  # noqa: S603 - our own command
                 [sys.executable, "-P", "-m", "teppr", *words],
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=log,
                 env={**variables_for_children(), **(variables or {})},
                 process_group=0,
+                pass_fds=(lock,),
                 preexec_fn=lambda: end_with_parent(parent),  # noqa: PLW1509 - this process has no threads
             )
 
