@@ -24,7 +24,7 @@ class AtWork:
     """A child process: its JSON goes into `<stem>.json`, its remarks into `<stem>.log`.
 
     It is asked to end (SIGTERM) when the process that started it ends, however that ends. Ctrl+C does not reach it. One
-    that was left so, and still saves what it has, is waited for by the next of the same stem: it holds `<stem>.at-work`.
+    that was left so, and still saves what it has, is waited for by the next of its stem: it holds `<stem>.at-work`.
     """
 
     def __init__(self, words: Sequence[str], stem: Path, variables: Mapping[str, str] | None = None) -> None:
