@@ -223,6 +223,20 @@ def test_an_import_is_a_release_like_others(tmp_path: Path) -> None:
         imported(file, "boxes")
 
 
+def test_what_was_made_elsewhere_is_told_as_such(tmp_path: Path, teppr: Cli) -> None:
+    network_file = classifier_bundle(tmp_path / "made").network
+    words = ["--decode", "classes", "--labels", ",".join(COLORS), "--key", "acme-cls-2", "--size", "64"]
+    assert teppr("model", "import", network_file, *words, "--picture", tmp_path / "trial.jpg") == 0
+    assert teppr("model", "list") == 0
+    assert "not judged" in teppr.out.replace("\n", " ")
+    assert teppr("model", "show", "acme-cls-2") == 0
+    assert "macro_f1" in teppr.out
+    assert teppr("report", "acme-cls-2", "--out", tmp_path / "report.html") == 0
+    assert "acme-cls-2" in (tmp_path / "report.html").read_text()
+    assert teppr("compare", "acme-cls-2") == 2
+    assert "release acme-cls-2 was made elsewhere" in teppr.err
+
+
 def test_weights_in_a_file_beside_the_network_are_carried_along(tmp_path: Path) -> None:
     file = network(tmp_path / "net.onnx", {"logits": np.tile([0.0, 9.0], 600)[None]})
     onnx.save(onnx.load(str(file)), str(file), save_as_external_data=True, location="net.onnx.data", size_threshold=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,14 +10,15 @@ import typer
 from teppr.cli.model_import import import_
 from teppr.cli.model_inspect import inspect
 from teppr.cli.session import Json, Session, note, print_json, print_table
+from teppr.errors import TepprError
 
 if TYPE_CHECKING:
     from teppr.registry.acceptance import Verdict
-    from teppr.registry.releases import Registry, ReleaseInfo
+    from teppr.registry.releases import Registry, ReleaseInfo, ReleaseRecord
+    from teppr.tasks.contract import Task
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Key = Annotated[str, typer.Argument(help="Release key or alias.")]
-SHOWN_METRICS = ("map", "map_50", "map_75")
 
 
 @app.callback()
@@ -45,7 +47,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     if not releases:
         note("there are no releases yet; teppr publish makes one of a run")
         return
-    columns = ("key", "aliases", "architecture", "test map_50", "accepted", "created")
+    columns = ("key", "aliases", "architecture", "on test", "accepted", "created")
     print_table(session.console, "", columns, [_row(info) for info in releases])
 
 
@@ -73,7 +75,8 @@ def show(ctx: typer.Context, key: Key, as_json: Json = False) -> None:
     for name, value in _facts(info).items():
         typer.echo(f"{name:>13}: {value}")
     typer.echo(f"{'labels':>13}: {', '.join(label.name for label in bundle.card.labels)}")
-    print_table(session.console, "figures", ("split", "of", *SHOWN_METRICS), _figures(info))
+    shown = _task_of(info).headline
+    print_table(session.console, "figures", ("split", "of", *shown), _figures(info, shown))
     if info.record.acceptance:
         print_verdicts(session, info.record.acceptance)
 
@@ -149,10 +152,32 @@ def _registry(session: Session) -> Registry:
 
 def _row(info: ReleaseInfo) -> tuple[object, ...]:
     record = info.record
-    accepted = "yes" if record.accepted else f"forced: {record.why}"
-    figure = record.metrics.get("test", {}).get("box", {}).get("map_50")
     created = f"{record.created:%Y-%m-%d %H:%M}"
-    return record.key, ", ".join(info.aliases), record.architecture, figure, accepted, created
+    return record.key, ", ".join(info.aliases), record.architecture, _main_figure(info), _accepted(record), created
+
+
+def _accepted(record: ReleaseRecord) -> str:
+    if record.was_imported:
+        return "made elsewhere, not judged"
+    return "yes" if record.accepted else f"forced: {record.why}"
+
+
+def _task_of(info: ReleaseInfo) -> Task:
+    """By which its figures are named."""
+    from teppr.registry.bundle import Bundle
+    from teppr.tasks.contract import TASKS
+
+    return TASKS.load(Bundle.open(info.bundle_path).card.learned)
+
+
+def _main_figure(info: ReleaseInfo) -> str:
+    """The one by which its network was chosen, on test; a list shows broken releases too, without figures."""
+    try:
+        task = _task_of(info)
+    except TepprError:
+        return ""
+    value = info.record.metrics.get("test", {}).get(task.kinds[0], {}).get(task.followed[0])
+    return "" if value is None else f"{task.followed[0]} {value:.3f}"
 
 
 def _facts(info: ReleaseInfo) -> dict[str, object]:
@@ -168,7 +193,7 @@ def _facts(info: ReleaseInfo) -> dict[str, object]:
         "dataset": record.dataset,
         "creator": record.creator or "unknown",
         "created": f"{record.created:%Y-%m-%d %H:%M}",
-        "accepted": "yes" if record.accepted else f"no, published by force: {record.why}",
+        "accepted": _accepted(record),
     }
     if latency:
         facts["latency"] = f"p50 {latency['p50']} ms, p95 {latency['p95']} ms ({latency['machine']})"
@@ -177,9 +202,9 @@ def _facts(info: ReleaseInfo) -> dict[str, object]:
     return facts | {"folder": info.bundle_path}
 
 
-def _figures(info: ReleaseInfo) -> list[tuple[object, ...]]:
+def _figures(info: ReleaseInfo, shown: Sequence[str]) -> list[tuple[object, ...]]:
     return [
-        (split, kind, *(figures.get(name) for name in SHOWN_METRICS))
+        (split, kind, *(figures.get(name) for name in shown))
         for split, kinds in info.record.metrics.items()
         for kind, figures in kinds.items()
     ]

@@ -28,6 +28,8 @@ from teppr.types import RELEASE_KEY, Release
 
 RECORD, ALIASES = "release.json", ".aliases.json"
 PRODUCTION = "production"
+NO_RUN = "none"
+"""Stands for the run, and the dataset, of a network that was made elsewhere."""
 Sentences: TypeAlias = list[str]
 Aliases: TypeAlias = dict[str, list[dict[str, str]]]
 """{name: its moves, the last one holds}, a move being {"key", "moved"}."""
@@ -59,6 +61,11 @@ class ReleaseRecord:
     why: str
     measured: Mapping[str, Any]
     manifest_sha256: str = ""
+
+    @property
+    def was_imported(self) -> bool:
+        """The network was made elsewhere: there is no run, and nothing was judged."""
+        return self.run == NO_RUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

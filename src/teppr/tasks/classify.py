@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
+from teppr.drawing import Drawn, drawn_detections
 from teppr.metrics.classification import NO_LABEL, OneLabel
 from teppr.tasks._classes import KIND, ClassTask, bins_of, scores_of, whole
 from teppr.tasks.contract import Contents, ImageFaults, Measurement, MeasureOptions
-from teppr.types import Detections, Ints
+from teppr.types import Detections, Ints, LabelInfo
 
 NO_ANSWER = "background"
 """As reports know what is taken for nothing."""
@@ -41,12 +42,17 @@ class Classify(ClassTask):
     )
     label_figures = ("precision", "recall", "f1")
     less_is_better = frozenset({"calibration_error"})
+    label_main = "f1"
     headline = ("accuracy", "macro_f1", "calibration_error")
     followed = ("accuracy", "macro_f1")
 
     def fits(self, contents: Contents) -> bool:
         """See `Task`."""
         return super().fits(contents) and not contents.several_labels
+
+    def drawn_found(self, found: Detections, labels: Sequence[LabelInfo]) -> list[Drawn]:
+        """See `Task`; the likeliest label, however sure, for that is what counts as the answer."""
+        return drawn_detections(found, labels)[:1]
 
     def measure(
         self,

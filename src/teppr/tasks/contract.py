@@ -152,6 +152,8 @@ class Task(ABC):
     """A sentence above their table."""
     label_figures: ClassVar[tuple[str, ...]]
     """Figures that every label has, beside "regions"."""
+    label_main: ClassVar[str] = ""
+    """The figure by which a label is judged; "" = the first of `label_figures` that `followed` has, or the first."""
     less_is_better: ClassVar[frozenset[str]] = frozenset()
     """Figures that are the better the smaller they are."""
     headline: ClassVar[tuple[str, ...]]

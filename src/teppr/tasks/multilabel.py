@@ -40,6 +40,7 @@ class Multilabel(ClassTask):
         "that score below 0.05 are not told, and count as not given."
     )
     label_figures = ("ap", "precision", "recall", "f1")
+    label_main = "ap"
     less_is_better = frozenset({"calibration_error"})
     headline = ("map", "macro_f1", "exact_match", "calibration_error")
     followed = ("map", "macro_f1", "micro_f1", "exact_match")

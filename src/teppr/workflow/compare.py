@@ -193,7 +193,13 @@ class _Seen:
 def _run_of(home: Path, reference: str) -> Run:
     registry = Registry(home)
     if "@" in reference or reference in [info.record.key for info in registry.list()]:
-        return find_run(home, registry.release(reference).record.run)
+        record = registry.release(reference).record
+        if record.was_imported:
+            raise BadInput(
+                f"release {record.key} was made elsewhere: no run of it found anything that could be compared; measure "
+                f"it: teppr evaluate {record.key} --dataset NAME"
+            )
+        return find_run(home, record.run)
     return find_run(home, reference)
 
 
@@ -221,7 +227,8 @@ def _common_split(runs: Sequence[Run], evaluations: Sequence[Mapping[str, Any]])
 def _flat(task: Task, figures: Mapping[str, Mapping[str, Any]]) -> dict[Name, float | None]:
     """The headline of each kind, and the main figure of each label."""
     flat: dict[Name, float | None] = {}
-    main = task.followed[0] if task.followed[0] in task.label_figures else task.label_figures[0]
+    followed = next((name for name in task.followed if name in task.label_figures), task.label_figures[0])
+    main = task.label_main or followed
     for kind in task.kinds:
         if kind not in figures:
             continue

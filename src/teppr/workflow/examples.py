@@ -23,13 +23,17 @@ JPEG_QUALITY = 78
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """A shape as an SVG path in the image's pixels, open where it is a line; `at` is where its caption begins."""
+    """A shape as an SVG path in the image's pixels, open where it is a line; `at` is where its caption begins.
+
+    is_area: it is filled; is_whole: it is a frame around the image, whose caption may be large
+    """
 
     path: str
     color: str
     caption: str
     at: tuple[float, float]
-    is_line: bool = False
+    is_area: bool = True
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +95,8 @@ def example_of(
         filename=image.filename,
         size_wh=image.size_wh,
         picture=f"data:image/jpeg;base64,{jpeg}",
-        truth=tuple(map(_outline, task.drawn_truth(image, labels))),
-        found=() if found is None else tuple(map(_outline, task.drawn_found(found, labels))),
+        truth=tuple(_outline(drawn, image.size_wh) for drawn in task.drawn_truth(image, labels)),
+        found=() if found is None else tuple(_outline(one, image.size_wh) for one in task.drawn_found(found, labels)),
         faults=faults,
     )
 
@@ -125,18 +129,20 @@ def _first(examples: Iterable[Example | None], count: int) -> list[Example]:
     return kept
 
 
-def _outline(drawn: Drawn) -> Outline:
+def _outline(drawn: Drawn, size_wh: tuple[int, int]) -> Outline:
     shape = drawn.shape
     paths = [f"{_path(ring)}Z" for ring in rings_of(shape)]
     if isinstance(shape, Polyline):
         paths = [_path(shape.points)]
-    x, y, _, _ = box_xywh(shape)
+    x, y, width, height = box_xywh(shape)
+    is_whole = (x, y, width, height) == (0, 0, *size_wh)
     return Outline(
         path=" ".join(paths),
         color=drawn.color,
         caption=drawn.caption,
         at=(x, y),
-        is_line=isinstance(shape, Polyline),
+        is_area=not is_whole and not isinstance(shape, Polyline),
+        is_whole=is_whole,
     )
 
 

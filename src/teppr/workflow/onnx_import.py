@@ -24,7 +24,7 @@ from teppr.problems.contract import Problem
 from teppr.problems.find import problem_named
 from teppr.registry.bundle import NETWORK, Bundle, verify, write_bundle
 from teppr.registry.feeding import Tensor, fit, tensor
-from teppr.registry.releases import Registry, ReleaseRecord, parse_key
+from teppr.registry.releases import NO_RUN, Registry, ReleaseRecord, parse_key
 from teppr.registry.runtime import Runtime
 from teppr.types import Detections, LabelInfo, ModelCard
 from teppr.workflow.inner_tensor import with_embedding, with_output
@@ -34,7 +34,6 @@ from teppr.workflow.onnx_outputs import Asked, Reading, Trial, reading_of
 
 ARCHITECTURE = "onnx"
 """What the card of such a model says: how the network is built is nobody's knowledge here."""
-NONE = "none"
 _OBJECTS = (
     "pixels are fed as 0..1 in RGB, as torchvision's detectors want them; detectron2's want --scale 1 --color-order BGR"
 )
@@ -164,8 +163,8 @@ class _Import:
             problem=card.problem,
             created=card.created or datetime.now(UTC),
             creator=card.creator,
-            run=NONE,
-            dataset=NONE,
+            run=NO_RUN,
+            dataset=NO_RUN,
             metrics={},
             acceptance=(),
             accepted=True,

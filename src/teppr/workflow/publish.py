@@ -233,7 +233,7 @@ class _Publication:
             lines = "\n".join(f"  {_sentence(verdict)}" for verdict in unmet)
             raise CriteriaNotMet(
                 f"{self.request.key} is not released: {len(unmet)} of {len(verdicts)} criteria are not met\n{lines}\n"
-                "publish it all the same with --force --why TEXT",
+                f"publish it all the same: teppr publish {self.run.id} --force --why TEXT",
                 verdicts=[verdict.as_dict() for verdict in verdicts],
             )
 
