@@ -45,7 +45,8 @@ def test_every_word_of_refusal_has_its_row() -> None:
     words = re.findall(r'Declined\(\s*\d+,\s*"([a-z-]+)"', SOURCES)
     assert len(words) > 8
     reasons = re.findall(r'"([a-z-]+)"', BadImage.__doc__ or "")
-    never = {"missing", "unsupported", "too-large"}  # an upload is there; its size is refused before it is an image
+    # An upload is there; its size is refused before it is an image; nobody takes it for a video.
+    never = {"missing", "unsupported", "too-large", "not-a-video"}
     assert sorted(word for word in {*words, *reasons} - never if f"`{word}`" not in PAGE) == []
 
 
