@@ -6,6 +6,7 @@ Training's own prediction and the ONNX runtime both end here, so that a publishe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -165,34 +166,18 @@ def decode_yolo(
 def decode_classes(
     outputs: Outputs,
     *,
-    network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
+    network_size_wh: tuple[int, int],  # noqa: ARG001 - a label of the whole image lies nowhere in the network's
     image_size_wh: tuple[int, int],
     lowest_score_0_1: float = LOWEST_SCORE_0_1,
-    content_xyxy_px: tuple[int, int, int, int] | None = None,  # noqa: ARG001
+    content_xyxy_px: tuple[int, int, int, int] | None = None,  # noqa: ARG001 - for the same reason
+    one_label: bool = True,
 ) -> Detections:
-    """From the chance of each label, or its logit, [labels]: the whole image as the box of each likely label; best
-    first.
+    """From the chance of each label, [labels]: the whole image as the box of each likely label; best first.
+
+    one_label: chances add up to one, and logits are made such; else each holds by itself
     """
-    return _whole_images(
-        _chances(np.asarray(outputs[0], dtype=np.float64).reshape(-1)), image_size_wh, lowest_score_0_1
-    )
-
-
-def decode_labels(
-    outputs: Outputs,
-    *,
-    network_size_wh: tuple[int, int],  # noqa: ARG001 - as every decoder is called
-    image_size_wh: tuple[int, int],
-    lowest_score_0_1: float = LOWEST_SCORE_0_1,
-    content_xyxy_px: tuple[int, int, int, int] | None = None,  # noqa: ARG001
-) -> Detections:
-    """From the chance of each label by itself, [labels], of which any number may hold: as `decode_classes`."""
-    return _whole_images(np.asarray(outputs[0], dtype=np.float64).reshape(-1), image_size_wh, lowest_score_0_1)
-
-
-def _whole_images(
-    chances: npt.NDArray[np.float64], image_size_wh: tuple[int, int], lowest_score_0_1: float
-) -> Detections:
+    values = np.asarray(outputs[0], dtype=np.float64).reshape(-1)
+    chances = _chances(values) if one_label else values
     best = _best(chances, lowest_score_0_1)
     whole = np.array([0, 0, *image_size_wh], np.float32)
     return Detections(
@@ -246,7 +231,7 @@ DECODERS: Mapping[str, Decoder] = MappingProxyType(
         "classes": decode_classes,
         "dense": decode_dense,
         "instances": decode_instances,
-        "labels": decode_labels,
+        "labels": partial(decode_classes, one_label=False),
         "lanes": decode_lanes,
         "yolo": decode_yolo,
     }

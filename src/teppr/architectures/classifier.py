@@ -49,7 +49,7 @@ LASTS: Mapping[str, Last] = MappingProxyType(
 class Named(Bodied):
     """A network that names images: by one label each, or by several.
 
-    decode: the decoder of its chances (see `teppr.decode`)
+    decode: the decoder of its chances (see `teppr.decode`); embedding_size: how many numbers describe an image
     temperature: what logits are divided by once the network has learned, so that chances are as high as they are right
     """
 
@@ -63,6 +63,7 @@ class Named(Bodied):
         self.one_label = options.task == "classify"
         self.decode = "classes" if self.one_label else "labels"
         self.features = whole_body(options, last.module)
+        self.embedding_size = last.channels
         self.last_layer = f"features.{last.module}"
         self.logits = nn.Sequential(nn.Dropout(DROPPED_SHARE), nn.Linear(last.channels, options.label_count))
         self.register_buffer("temperature", torch.ones(()))
@@ -73,12 +74,6 @@ class Named(Bodied):
     def body(self) -> nn.Module:
         """See `Bodied`."""
         return self.features
-
-    @property
-    def embedding_size(self) -> int:
-        """How many numbers describe an image."""
-        size: int = self.logits[1].in_features  # type: ignore[assignment]
-        return size
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """From images [n, 3, h, w] in 0..1: logits [n, labels], and what describes each image, [n, size]."""

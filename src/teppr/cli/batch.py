@@ -16,10 +16,10 @@ from teppr.errors import BadInput, Refused, TepprError
 from teppr.files import alone_in
 
 if TYPE_CHECKING:
-    from teppr.workflow.batch import Job
-    from teppr.workflow.conduct import Conductor
-    from teppr.workflow.outcome import Outcome
-    from teppr.workflow.queue_folder import QueueFolder
+    from teppr.experiments.batch import Job
+    from teppr.experiments.conduct import Conductor
+    from teppr.experiments.outcome import Outcome
+    from teppr.experiments.queue_folder import QueueFolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ def is_batch(places: Sequence[Path]) -> bool:
 
 def run_batch(session: Session, places: Sequence[Path], options: BatchOptions) -> None:
     """Do all experiments of files and folders; leaves with the batch's exit code."""
-    from teppr.workflow.batch import files_of
+    from teppr.experiments.batch import files_of
     from teppr.workflow.interrupt import stop_on_signals
 
     files = files_of(places)
@@ -61,9 +61,9 @@ def run_batch(session: Session, places: Sequence[Path], options: BatchOptions) -
 
 def run_queue(session: Session, place: Path, options: BatchOptions, *, wait: bool) -> None:
     """Do what is in a queue folder, one file after the other; `wait` for more until a signal comes."""
-    from teppr.workflow.at_work import pause
+    from teppr.experiments.at_work import pause
+    from teppr.experiments.queue_folder import QueueFolder
     from teppr.workflow.interrupt import stop_on_signals
-    from teppr.workflow.queue_folder import QueueFolder
 
     if not place.is_dir():
         raise BadInput(f"there is no queue folder {place}; make it, and put experiment files into it")
@@ -85,7 +85,7 @@ def run_queue(session: Session, place: Path, options: BatchOptions, *, wait: boo
 
 def _do_file(conductor: Conductor, queue: QueueFolder, file: Path) -> list[Outcome]:
     """Do one file of a queue and put it away; it stays where it is if that was stopped."""
-    from teppr.workflow.outcome import Outcome, Verdict
+    from teppr.experiments.outcome import Outcome, Verdict
 
     note(f"{file.name}: taken, {len(queue.waiting())} in the queue")
     logs = queue.path / "logs" / file.name
@@ -103,7 +103,7 @@ def _do_file(conductor: Conductor, queue: QueueFolder, file: Path) -> list[Outco
 
 def conductor_of(session: Session, options: BatchOptions, stop: Callable[[], bool]) -> Conductor:
     """Who does the experiments as the command line said."""
-    from teppr.workflow.conduct import Conductor
+    from teppr.experiments.conduct import Conductor
 
     return Conductor(
         home=session.settings.home,
@@ -118,7 +118,7 @@ def conductor_of(session: Session, options: BatchOptions, stop: Callable[[], boo
 
 def check(session: Session, places: Sequence[Path], *, as_json: bool) -> None:
     """Say what of the experiments is wrong, and what of them is done; begins nothing."""
-    from teppr.workflow.batch import files_of, jobs_of
+    from teppr.experiments.batch import files_of, jobs_of
 
     jobs = jobs_of(files_of(places), session.settings.home)
     if as_json:
@@ -132,7 +132,7 @@ def check(session: Session, places: Sequence[Path], *, as_json: bool) -> None:
 
 def tell(session: Session, outcomes: Sequence[Outcome], csv: Path, options: BatchOptions) -> None:
     """The table, as file and for whoever reads; leaves with the exit code where not all went well."""
-    from teppr.workflow.outcome import exit_code_of, table_of, write_csv
+    from teppr.experiments.outcome import exit_code_of, table_of, write_csv
 
     code = exit_code_of(outcomes)
     write_csv(outcomes, csv)

@@ -16,8 +16,8 @@ from teppr.errors import BadExperiment, MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from teppr.workflow.study import Study
-    from teppr.workflow.study_report import StudyReport
+    from teppr.experiments.study import Study
+    from teppr.experiments.study_report import StudyReport
 
 
 def tune(
@@ -56,11 +56,11 @@ def tune(
     if find_spec("optuna") is None:
         raise MissingExtra("tuning", "tune")
     from teppr.datasets.snapshot import find_snapshot
+    from teppr.experiments.study import Study
+    from teppr.experiments.study_report import report_on_study, write_study_report
+    from teppr.experiments.tune import Tuning
     from teppr.workflow.begin import pinned_and_feasible, task_of
     from teppr.workflow.interrupt import stop_on_signals
-    from teppr.workflow.study import Study
-    from teppr.workflow.study_report import report_on_study, write_study_report
-    from teppr.workflow.tune import Tuning
 
     home = session.settings.home
     pinned = pinned_and_feasible(asked, home)
@@ -92,7 +92,7 @@ def tune(
 
 def _measure(session: Session, study: Study, report: StudyReport, stop: Callable[[], bool]) -> None:
     """Evaluate the winner and the default, so that they are compared by what neither was chosen by."""
-    from teppr.workflow.at_work import AtWork
+    from teppr.experiments.at_work import AtWork
 
     runs = {row.run for row in (report.best, report.default) if row is not None and row.test is None}
     for run in sorted(runs):
@@ -120,7 +120,7 @@ def _threads(session: Session, processes: int) -> dict[str, str]:
 
 def _say(session: Session, report: StudyReport, page: Path, *, as_json: bool) -> None:
     if as_json:
-        from teppr.workflow.study_report import document_of
+        from teppr.experiments.study_report import document_of
 
         print_json(document_of(report) | {"report": str(page)})
         return

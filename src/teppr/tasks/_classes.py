@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
 from teppr.drawing import Drawn
 from teppr.geometry import xyxy_of
 from teppr.line_charts import PALETTE, Chart, Line
-from teppr.metrics.classification import Calibration, Scores
+from teppr.metrics.classification import Calibration, OneLabel, Scores, SeveralLabels
 from teppr.metrics.detection import result_rows
 from teppr.samples import Sample
-from teppr.tasks.contract import Feeding, Parity, Task
-from teppr.types import Detections, LabelInfo, Rect, WholeImage
+from teppr.tasks.contract import Feeding, Measurement, Parity, Task
+from teppr.types import Detections, Ints, LabelInfo, Rect, WholeImage
 
 if TYPE_CHECKING:
     from teppr.datasets.snapshot import SnapshotImage
@@ -71,10 +71,27 @@ class ClassTask(Task):
             for label_id in whole(image).label_ids.tolist()
         ]
 
-    def charts(self, split: str, details: Mapping[str, Any], label_colors: Mapping[str, str]) -> Iterable[Chart]:  # noqa: ARG002
+    def charts(self, split: str, details: Mapping[str, Any], label_colors: Mapping[str, str]) -> Iterable[Chart]:  # noqa: ARG002 - one curve of all labels
         """See `Task`: how often answers of a score are right."""
         if bins := details.get("calibration"):
             yield _reliability_chart(f"{split}, scores and how often they are right", bins)
+
+
+Answered = TypeVar("Answered", OneLabel, SeveralLabels)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WholeMeasurement(Measurement, Generic[Answered]):
+    """Labels that images were given, and those that they have; both by image, in the order of `image_ids`."""
+
+    image_ids: tuple[int, ...]
+    labels: tuple[str, ...]
+    answered: Answered
+
+    def drawn(self, indices: Ints) -> Self:
+        """See `Measurement`."""
+        answered = replace(self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices])
+        return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
 
 def whole(image: SnapshotImage) -> SnapshotImage:

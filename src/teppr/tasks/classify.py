@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.drawing import Drawn, drawn_detections
 from teppr.metrics.classification import NO_LABEL, OneLabel
-from teppr.tasks._classes import KIND, ClassTask, bins_of, scores_of, whole
-from teppr.tasks.contract import Contents, ImageFaults, Measurement, MeasureOptions
-from teppr.types import Detections, Ints, LabelInfo
+from teppr.tasks._classes import KIND, ClassTask, WholeMeasurement, bins_of, scores_of, whole
+from teppr.tasks.contract import Contents, ImageFaults, MeasureOptions
+from teppr.types import Detections, LabelInfo
 
 NO_ANSWER = "background"
 """As reports know what is taken for nothing."""
@@ -76,12 +76,8 @@ class Classify(ClassTask):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ClassMeasurement(Measurement):
-    """Labels that images were given, and those that they have."""
-
-    image_ids: tuple[int, ...]
-    labels: tuple[str, ...]
-    answered: OneLabel
+class ClassMeasurement(WholeMeasurement[OneLabel]):
+    """Of one label an image."""
 
     @cached_property
     def figures(self) -> Mapping[str, Mapping[str, Any]]:
@@ -114,11 +110,6 @@ class ClassMeasurement(Measurement):
             for image_id, right, answer, score in rows
         ]
         return [one for _, one in sorted(faults, key=lambda row: (-row[1].wrong, row[0], row[1].image_id))]
-
-    def drawn(self, indices: Ints) -> ClassMeasurement:
-        """See `Measurement`."""
-        answered = replace(self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices])
-        return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""

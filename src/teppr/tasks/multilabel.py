@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -13,10 +13,10 @@ import numpy as np
 from teppr.datasets.snapshot import Snapshot, SnapshotImage
 from teppr.line_charts import Chart
 from teppr.metrics.classification import SeveralLabels, precision_curve
-from teppr.tasks._classes import KIND, ClassTask, bins_of, scores_of, whole
+from teppr.tasks._classes import KIND, ClassTask, WholeMeasurement, bins_of, scores_of, whole
 from teppr.tasks._curves import precision_chart
-from teppr.tasks.contract import SHOWN_SCORE_0_1, ImageFaults, Measurement, MeasureOptions
-from teppr.types import Detections, Ints
+from teppr.tasks.contract import SHOWN_SCORE_0_1, ImageFaults, MeasureOptions
+from teppr.types import Detections
 
 
 class Multilabel(ClassTask):
@@ -75,12 +75,8 @@ class Multilabel(ClassTask):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MultilabelMeasurement(Measurement):
-    """Labels that images were given, and those that they have."""
-
-    image_ids: tuple[int, ...]
-    labels: tuple[str, ...]
-    answered: SeveralLabels
+class MultilabelMeasurement(WholeMeasurement[SeveralLabels]):
+    """Of any number of labels an image."""
 
     @cached_property
     def figures(self) -> Mapping[str, Mapping[str, Any]]:
@@ -107,11 +103,6 @@ class MultilabelMeasurement(Measurement):
             for image_id, right, missed, spurious in counts
         ]
         return sorted(faults, key=lambda one: (-one.wrong, one.image_id))
-
-    def drawn(self, indices: Ints) -> MultilabelMeasurement:
-        """See `Measurement`."""
-        answered = replace(self.answered, truth=self.answered.truth[indices], scores=self.answered.scores[indices])
-        return replace(self, image_ids=tuple(self.image_ids[i] for i in indices.tolist()), answered=answered)
 
     def details(self) -> Mapping[str, Any]:
         """See `Measurement`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from teppr.progress import QUIET, Progress
 from teppr.registry.acceptance import PER_LABEL
 from teppr.registry.releases import Registry
 from teppr.tasks.contract import TASKS, ImageFaults, Measurement, MeasureOptions, Task
+from teppr.types import Detections, Ints
 from teppr.workflow.examples import Example, example_of, read_detections
 from teppr.workflow.report import EARLIER_TASK
 from teppr.workflow.run import Run, find_run
@@ -26,6 +28,8 @@ from teppr.workflow.run import Run, find_run
 DRAWS, LEAST_DRAWS = 400, 20
 SEED = 7
 EXAMPLES = 6
+COLUMNS = ("run", "kind", "label", "figure", "value", "low", "high", "difference", "from", "to", "verdict")
+"""Of the table as CSV; the last four are against the first run."""
 
 Name = tuple[str, str, str]
 """Kind, label ("" = all) and figure."""
@@ -137,11 +141,7 @@ def compare_runs(
     seen = [_Seen.of(run, one, snapshot, split) for run, one in zip(runs, tasks, strict=True)]
     images = len(seen[0].faults)
     progress.expect(draws * len(runs))
-    drawn: list[list[Mapping[Name, float | None]]] = [[] for _ in runs]
-    for indices in drawn_indices(images, draws, seed):
-        for one, figures in zip(seen, drawn, strict=True):
-            figures.append(_flat(task, one.measurement.drawn(indices).figures))
-            progress.advance()
+    drawn = _all_drawn(seen, task, drawn_indices(images, draws, seed), progress)
     values = [_flat(task, one.measurement.figures) for one in seen]
     gained, lost = _changes(seen, snapshot, split) if with_examples and len(seen) > 1 else ((), ())
     return Comparison(
@@ -167,12 +167,12 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Seen:
     """What a run found in the images of a split."""
 
     task: Task
-    found: Mapping[int, Any]
+    found: Mapping[int, Detections]
     measurement: Measurement
 
     @classmethod
@@ -185,9 +185,22 @@ class _Seen:
         options = MeasureOptions(score_threshold_0_1=run.experiment.evaluate.score_threshold)
         return cls(task=task, found=found, measurement=task.measure(snapshot, images, found, options))
 
-    @property
+    @cached_property
     def faults(self) -> Mapping[int, ImageFaults]:
+        """By image."""
         return {one.image_id: one for one in self.measurement.faults}
+
+
+def _all_drawn(
+    seen: Sequence[_Seen], task: Task, draws: Ints, progress: Progress
+) -> list[list[Mapping[Name, float | None]]]:
+    """The figures of each run on each draw; all runs on the same draws."""
+    drawn: list[list[Mapping[Name, float | None]]] = [[] for _ in seen]
+    for indices in draws:
+        for one, figures in zip(seen, drawn, strict=True):
+            figures.append(_flat(task, one.measurement.drawn(indices).figures))
+            progress.advance()
+    return drawn
 
 
 def _run_of(home: Path, reference: str) -> Run:
@@ -275,27 +288,25 @@ def _verdict(interval: Interval | None, *, less_is_better: bool) -> Verdict:
 
 
 def _changes(seen: Sequence[_Seen], snapshot: Snapshot, split: str) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """Images that the last run does better than the first, and those that it does worse; the largest changes first."""
     first, last = seen[0], seen[-1]
-    before, after = first.faults, last.faults
-    by_change = sorted(before, key=lambda image_id: (after[image_id].wrong - before[image_id].wrong, image_id))
     images = {image.image_id: image for image in snapshot.images(split)}
+    more = {image_id: last.faults[image_id].wrong - one.wrong for image_id, one in first.faults.items()}
 
     def change(image_id: int) -> Change | None:
-        pair = [
+        before, after = (
             example_of(one.task, images[image_id], one.found.get(image_id), snapshot.labels, one.faults[image_id])
             for one in (first, last)
-        ]
-        if pair[0] is None or pair[1] is None:
+        )
+        if before is None or after is None:
             return None
-        return Change(faults=after[image_id].wrong - before[image_id].wrong, first=pair[0], other=pair[1])
+        return Change(faults=more[image_id], first=before, other=after)
 
-    def shown(image_ids: Iterator[int]) -> tuple[Change, ...]:
-        changes = (change(image_id) for image_id in image_ids if after[image_id].wrong != before[image_id].wrong)
-        return tuple(one for one in changes if one is not None)
+    def largest(sign: int) -> tuple[Change, ...]:
+        chosen = sorted((one for one in more if sign * more[one] > 0), key=lambda one: (-sign * more[one], one))
+        return tuple(shown for shown in map(change, chosen[:EXAMPLES]) if shown is not None)
 
-    gained = [image_id for image_id in by_change if after[image_id].wrong < before[image_id].wrong]
-    lost = [image_id for image_id in reversed(by_change) if after[image_id].wrong > before[image_id].wrong]
-    return shown(iter(gained[:EXAMPLES])), shown(iter(lost[:EXAMPLES]))
+    return largest(-1), largest(1)
 
 
 def _write_html(comparison: Comparison, path: Path) -> None:
@@ -311,16 +322,14 @@ def _write_html(comparison: Comparison, path: Path) -> None:
 def _write_csv(comparison: Comparison, path: Path) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(("run", "kind", "label", "figure", "value", "low", "high", "difference", "from", "to", "verdict"))
+    writer.writerow(COLUMNS)
     for row in comparison.rows:
         for i, run in enumerate(comparison.runs):
-            against = ("", "", "", "")
+            cells = [run, row.kind, row.label, row.figure, row.values[i], *(row.intervals[i] or (None, None))]
             if i:
-                low, high = row.difference_intervals[i - 1] or (None, None)
-                against = (row.differences[i - 1], low, high, row.verdicts[i - 1])  # type: ignore[assignment]
-            writer.writerow(
-                (run, row.kind, row.label, row.figure, row.values[i], *(row.intervals[i] or (None, None)), *against)
-            )
+                gap = row.difference_intervals[i - 1] or (None, None)
+                cells += [row.differences[i - 1], *gap, row.verdicts[i - 1]]
+            writer.writerow(cells + [None] * (len(COLUMNS) - len(cells)))
     with whole_file(path) as file:
         file.write(text.getvalue().encode())
 

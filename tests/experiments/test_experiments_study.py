@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from teppr.errors import BadExperiment
+from teppr.experiments.study import Study
+from teppr.experiments.study_report import report_on_study, write_study_report
 from teppr.workflow.experiment import Experiment, parse_experiment, read_experiment
-from teppr.workflow.study import Study
-from teppr.workflow.study_report import report_on_study, write_study_report
 
 TUNED = """\
 name: signs

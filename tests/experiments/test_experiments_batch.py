@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from teppr.cli.main import run as run_teppr
+from teppr.experiments.batch import files_of, jobs_of
+from teppr.experiments.outcome import Outcome, Verdict, exit_code_of
 from teppr.testing.commands import Cli
 from teppr.testing.datasets import small_snapshot
 from teppr.testing.packages import write_package
-from teppr.workflow.batch import files_of, jobs_of
-from teppr.workflow.outcome import Outcome, Verdict, exit_code_of
 from teppr.workflow.run import list_runs
 
 EXPERIMENT = """\

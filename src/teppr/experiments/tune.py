@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from teppr.errors import TepprError, UnknownName
-from teppr.workflow.at_work import AtWork, pause
+from teppr.experiments.at_work import AtWork, pause
+from teppr.experiments.outcome import said
+from teppr.experiments.study import RUN, Attempt, Study
 from teppr.workflow.begin import begin
 from teppr.workflow.diary import read_lines
 from teppr.workflow.interrupt import never
-from teppr.workflow.outcome import said
 from teppr.workflow.run import Run, StageState, find_run
-from teppr.workflow.study import RUN, Attempt, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from teppr.errors import Missing, Refused
+from teppr.experiments.at_work import AtWork
+from teppr.experiments.batch import Job
+from teppr.experiments.outcome import Outcome, Verdict, headline_figures, said
 from teppr.files import whole_file
-from teppr.workflow.at_work import AtWork
-from teppr.workflow.batch import Job
 from teppr.workflow.experiment import parse_experiment
 from teppr.workflow.interrupt import never
-from teppr.workflow.outcome import Outcome, Verdict, headline_figures, said
 from teppr.workflow.run import Run, StageState, find_run
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from teppr.experiments.batch import is_experiment_file
+from teppr.experiments.outcome import Outcome
 from teppr.files import write_json
-from teppr.workflow.batch import is_experiment_file
-from teppr.workflow.outcome import Outcome
 
 DONE, FAILED, LOGS = "done", "failed", "logs"
 SETTLED_S = 1.0

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from teppr.experiments.outcome import Outcome, Verdict
+from teppr.experiments.queue_folder import QueueFolder
 from teppr.files import read_json
-from teppr.workflow.outcome import Outcome, Verdict
-from teppr.workflow.queue_folder import QueueFolder
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from teppr.errors import TepprError
+from teppr.experiments.outcome import said
+from teppr.experiments.study import REASON, RUN, Study
 from teppr.files import whole_file, write_json
 from teppr.line_charts import PALETTE, Chart, Line
 from teppr.pages import write_page
 from teppr.registry.acceptance import figures_of
 from teppr.workflow.experiment import read_experiment
-from teppr.workflow.outcome import said
 from teppr.workflow.run import find_run
-from teppr.workflow.study import REASON, RUN, Study
 from teppr.workflow.variation import Settings
 
 STATES = {
@@ -145,7 +145,9 @@ def write_study_report(report: StudyReport, folder: Path) -> Path:
     write_json(folder / "result.json", document_of(report))
     shares = sorted(report.importances.items(), key=lambda one: -one[1])
     values = {"report": report, "shares": shares, "paths": list(report.importances) or _paths(report)}
-    return write_page(folder / "report.html", "teppr.workflow", "study.html", values, {"said": said, "figure": _figure})
+    return write_page(
+        folder / "report.html", "teppr.experiments", "study.html", values, {"said": said, "figure": _figure}
+    )
 
 
 def document_of(report: StudyReport) -> dict[str, Any]:
